@@ -1,0 +1,89 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Imports point down: C leaves, then Determinism, then Tensors | Corpus | Collectives | Checkpoints |
+// Configuration, then Model, Training and the command line.
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(), .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = [])
+  -> Target
+{
+  .testTarget(
+    name: name, dependencies: dependencies + ["TestSupport"], resources: resources,
+    swiftSettings: strict)
+}
+
+let package = Package(
+  name: "isogloss",
+  products: [.executable(name: "isogloss", targets: ["isogloss"])],
+  targets: [
+    // MARK: C libraries and kernels
+    .systemLibrary(name: "CMPI", pkgConfig: "mpi-c"),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas"),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1"),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
+    .target(
+      name: "CSentencePiece",
+      linkerSettings: [.linkedLibrary("sentencepiece")]),
+    .target(
+      name: "CKernels",
+      cSettings: [
+        .unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra"])
+      ],
+      linkerSettings: [.linkedLibrary("m")]),
+
+    // MARK: Libraries
+    library("Determinism", []),
+    library("Tensors", ["CKernels", "COpenBLAS", "Determinism"]),
+    library("Corpus", ["CSentencePiece", "CZlib", "Determinism"]),
+    library("Collectives", ["CMPI", "Determinism"]),
+    library("Checkpoints", ["CCrypto"]),
+    library("Configuration", ["CYAML"]),
+    library("Model", ["Tensors", "Determinism"]),
+    library(
+      "Training",
+      [
+        "Model", "Tensors", "Corpus", "Collectives", "Checkpoints", "Configuration", "Determinism",
+      ]),
+
+    // MARK: The program
+    .executableTarget(
+      name: "isogloss",
+      dependencies: [
+        "Training", "Model", "Tensors", "Corpus", "Collectives", "Checkpoints", "Configuration",
+        "Determinism",
+      ],
+      swiftSettings: strict),
+
+    // MARK: Tests
+    .target(
+      name: "TestSupport", dependencies: ["Determinism"], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    tests("DeterminismTests", ["Determinism"]),
+    tests("KernelsTests", ["CKernels", "Determinism"]),
+    tests("TensorsTests", ["Tensors", "Checkpoints", "Determinism"]),
+    tests("CorpusTests", ["Corpus", "Determinism"]),
+    tests("CollectivesTests", ["Collectives", "Determinism"]),
+    tests("CheckpointsTests", ["Checkpoints"]),
+    tests("ConfigurationTests", ["Configuration"]),
+    tests("ModelTests", ["Model", "Tensors", "Checkpoints", "Corpus", "Determinism"]),
+    tests(
+      "TrainingTests",
+      [
+        "Training", "Model", "Tensors", "Corpus", "Collectives", "Checkpoints", "Configuration",
+        "Determinism",
+      ]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c11,
+  cxxLanguageStandard: .cxx17
+)

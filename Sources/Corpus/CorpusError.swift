@@ -1,0 +1,27 @@
+/// Something wrong in a file of text, tags or pieces: the place, what is wrong, and what to do.
+public struct CorpusError: Error, Equatable, CustomStringConvertible {
+  public enum Code: Sendable {
+    /// The file is not there or cannot be opened. Exit code 66.
+    case missing
+    /// The file is there and its content is wrong. Exit code 65.
+    case data
+    /// Reading or writing failed. Exit code 74.
+    case io
+  }
+  public var code: Code
+  public var path: String
+  /// The line, from 1; nil when the error is not at a line.
+  public var line: Int?
+  public var message: String
+
+  public init(_ code: Code, _ path: String, line: Int? = nil, _ message: String) {
+    self.code = code
+    self.path = path
+    self.line = line
+    self.message = message
+  }
+
+  public var description: String {
+    line.map { "\(path):\($0): \(message)" } ?? "\(path): \(message)"
+  }
+}
