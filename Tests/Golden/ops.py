@@ -31,8 +31,9 @@ from above, `d<input>` the gradient of that input.
                  demissions, dstart, dend, dtransitions of it; logpartition [3], viterbi [11] (best
                  labels), viterbiscore [3], marginals [11, 5] (by enumerating every path)
     adamw        gradients [30, 37], p0 [37], norms [30] (before clipping), clipped [30, 37] (each step's
-                 gradient after clip_grad_norm_ at 1), settings [4] = lr, beta1, beta2, eps, rounded from 0.01, 0.9,
-                 0.999, 1e-8, which PyTorch holds as doubles. For <d> of 0 and 0.01 (weight decay): p.<d> [30, 37] after each step, m.<d> [37] and v.<d> [37] at the end
+                 gradient after clip_grad_norm_ at 1), settings [4] = lr, beta1, beta2, eps, rounded from
+                 0.01, 0.9, 0.999, 1e-8, which PyTorch holds as doubles. For <d> of 0 and 0.01 (weight
+                 decay): p.<d> [30, 37] after each step, m.<d> [37] and v.<d> [37] at the end
 """
 import itertools
 import sys
