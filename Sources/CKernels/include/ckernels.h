@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct ck_adamw;
+
 /// What a dropout call needs to name its random numbers: Philox4x32-10 with key (key0, key1) and counter
 /// (element / 4, row's token, op, row's item); element e takes word e mod 4. An element is dropped if its
 /// word is below `threshold` (= rate × 2³²), else multiplied by `scale` (= 1 / (1 − rate)).

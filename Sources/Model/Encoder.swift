@@ -1,0 +1,156 @@
+public import Tensors
+
+/// What an encoder reads: packed sequences, without padding.
+public struct EncoderInput {
+  /// The rows of the tokens: their segments, and where each stands in its work item.
+  public var space: RowSpace
+  /// Shape `[tokens]`.
+  public var tokenIDs: [Int32]
+  /// The position of each token in its sequence, from 0. Shape `[tokens]`.
+  public var positions: [Int32]
+  /// Shape `[tokens]`.
+  public var tokenTypes: [Int32]
+  /// Token bounds of the sequences, from 0 to the token count.
+  public var sequenceBounds: [Int]
+
+  public init(
+    space: RowSpace, tokenIDs: [Int32], positions: [Int32], tokenTypes: [Int32],
+    sequenceBounds: [Int]
+  ) {
+    self.space = space
+    self.tokenIDs = tokenIDs
+    self.positions = positions
+    self.tokenTypes = tokenTypes
+    self.sequenceBounds = sequenceBounds
+  }
+}
+
+/// A BERT, RoBERTa or XLM-R encoder: embeddings, then post-norm transformer blocks (Devlin et al.,
+/// 2019).
+///
+/// Parameters have the names of `transformers`, without the model's prefix. In comments, T is tokens and
+/// D the model width.
+public struct Encoder: Sendable {
+  public let configuration: EncoderConfiguration
+  let embeddings: Embeddings
+  let blocks: [EncoderBlock]
+
+  /// Adds the parameters of an encoder to a layout.
+  public init(_ configuration: EncoderConfiguration, in layout: inout ParameterLayout) {
+    self.configuration = configuration
+    // The tables come first: the backward pass reaches them last.
+    embeddings = Embeddings(configuration, in: &layout)
+    blocks = (0..<configuration.layerCount).map {
+      EncoderBlock(configuration, layer: $0, in: &layout)
+    }
+  }
+
+  /// The hidden states of every layer: of the embeddings first, of the last block last, each `[T, D]`.
+  ///
+  /// - Precondition: No sequence is longer than the configuration's `longestSequence`, and ids are below
+  ///   the vocabulary's size.
+  public func hiddenStates(_ input: EncoderInput, on tape: Tape) -> [Tensor] {
+    var states = [embeddings(input, on: tape)]
+    for block in blocks {
+      states.append(block(states[states.count - 1], input.sequenceBounds, on: tape))
+    }
+    return states
+  }
+}
+
+/// `dropout(LayerNorm(word + position + type))`.
+struct Embeddings: Sendable {
+  let words: Parameter  // [vocabulary, D]
+  let positions: Parameter  // [positions, D]
+  let types: Parameter  // [types, D]
+  let norm: LayerNormParameters
+  let positionOffset: Int32
+  let dropout: Float
+
+  init(_ configuration: EncoderConfiguration, in layout: inout ParameterLayout) {
+    let width = configuration.hiddenSize
+    words = layout.add("embeddings.word_embeddings.weight", configuration.vocabularySize, width)
+    positions = layout.add(
+      "embeddings.position_embeddings.weight", configuration.positionCount, width)
+    types = layout.add(
+      "embeddings.token_type_embeddings.weight", configuration.tokenTypeCount, width)
+    norm = LayerNormParameters(
+      "embeddings.LayerNorm", width, configuration.layerNormEpsilon, in: &layout)
+    positionOffset = Int32(configuration.positionOffset)
+    dropout = configuration.hiddenDropout
+  }
+
+  func callAsFunction(_ input: EncoderInput, on tape: Tape) -> Tensor {
+    let offset = positionOffset
+    let sum = tape.embed(
+      [
+        (words, input.tokenIDs), (types, input.tokenTypes),
+        (positions, input.positions.map { $0 + offset }),
+      ], in: input.space)  // [T, D]
+    return tape.dropout(tape.layerNorm(sum, norm), rate: dropout)
+  }
+}
+
+/// Attention, then the position-wise half, each followed by its residual sum and normalisation.
+struct EncoderBlock: Sendable {
+  let queryKeyValue: Parameter  // [3D, D]
+  let queryKeyValueBias: Parameter  // [3D]
+  let attentionOutput: Linear  // [D, D]
+  let attentionNorm: LayerNormParameters
+  let expand: Linear  // [inner, D]
+  let contract: Linear  // [D, inner]
+  let outputNorm: LayerNormParameters
+  let heads: Int
+  let dropout: Float
+  let attentionDropout: Float
+
+  init(_ configuration: EncoderConfiguration, layer: Int, in layout: inout ParameterLayout) {
+    let prefix = "encoder.layer.\(layer)"
+    let width = configuration.hiddenSize
+    let names = ["query", "key", "value"].map { "\(prefix).attention.self.\($0)" }
+    queryKeyValue = layout.joined(names.map { layout.add("\($0).weight", width, width) })
+    queryKeyValueBias = layout.joinedVectors(names.map { layout.add("\($0).bias", width) })
+    attentionOutput = Linear("\(prefix).attention.output.dense", width, width, in: &layout)
+    attentionNorm = LayerNormParameters(
+      "\(prefix).attention.output.LayerNorm", width, configuration.layerNormEpsilon, in: &layout)
+    expand = Linear("\(prefix).intermediate.dense", configuration.innerSize, width, in: &layout)
+    contract = Linear("\(prefix).output.dense", width, configuration.innerSize, in: &layout)
+    outputNorm = LayerNormParameters(
+      "\(prefix).output.LayerNorm", width, configuration.layerNormEpsilon, in: &layout)
+    heads = configuration.headCount
+    dropout = configuration.hiddenDropout
+    attentionDropout = configuration.attentionDropout
+  }
+
+  func callAsFunction(_ x: Tensor, _ sequenceBounds: [Int], on tape: Tape) -> Tensor {
+    let qkv = tape.linear(x, queryKeyValue, queryKeyValueBias)  // [T, 3D]
+    let mixed = tape.attention(
+      qkv, heads: heads, sequenceBounds: sequenceBounds, dropout: attentionDropout)  // [T, D]
+    let attended = tape.layerNorm(
+      tape.linear(mixed, attentionOutput.weight), bias: attentionOutput.bias, residual: x,
+      dropout: dropout, attentionNorm)  // [T, D]
+    let inner = tape.linear(attended, expand.weight, expand.bias, activation: .gelu)  // [T, inner]
+    return tape.layerNorm(
+      tape.linear(inner, contract.weight), bias: contract.bias, residual: attended,
+      dropout: dropout, outputNorm)  // [T, D]
+  }
+}
+
+/// The parameters of `x·Wᵀ + b`.
+struct Linear: Sendable {
+  let weight: Parameter  // [out, in]
+  let bias: Parameter  // [out]
+
+  init(_ name: String, _ outputs: Int, _ inputs: Int, in layout: inout ParameterLayout) {
+    weight = layout.add("\(name).weight", outputs, inputs)
+    bias = layout.add("\(name).bias", outputs)
+  }
+}
+
+extension LayerNormParameters {
+  init(_ name: String, _ width: Int, _ epsilon: Float, in layout: inout ParameterLayout) {
+    self.init(
+      scale: layout.add("\(name).weight", width), shift: layout.add("\(name).bias", width),
+      epsilon: epsilon)
+  }
+}

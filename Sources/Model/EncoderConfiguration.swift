@@ -1,0 +1,52 @@
+/// Which published encoder a model is built as; they differ in positions, special ids and names.
+public enum EncoderFamily: String, Sendable, Codable, CaseIterable {
+  case bert
+  case roberta
+  case xlmRoberta = "xlm-roberta"
+
+  /// What `transformers` puts before the name of an encoder's parameter in a model with a head.
+  public var parameterPrefix: String { self == .bert ? "bert." : "roberta." }
+}
+
+/// The shape of an encoder: what `config.json` says of it, under shorter names.
+public struct EncoderConfiguration: Sendable, Equatable, Codable {
+  public var family: EncoderFamily
+  public var vocabularySize: Int
+  public var hiddenSize: Int
+  public var layerCount: Int
+  public var headCount: Int
+  public var innerSize: Int
+  /// Rows of the position table. For RoBERTa and XLM-R the first `paddingID + 1` are never used.
+  public var positionCount: Int
+  public var tokenTypeCount: Int
+  public var layerNormEpsilon: Float
+  public var paddingID: Int
+  public var hiddenDropout: Float = 0.1
+  public var attentionDropout: Float = 0.1
+  /// Dropout before the head; nil for ``hiddenDropout``.
+  public var classifierDropout: Float?
+  public var initializerRange: Float = 0.02
+
+  public init(
+    family: EncoderFamily, vocabularySize: Int, hiddenSize: Int, layerCount: Int, headCount: Int,
+    innerSize: Int, positionCount: Int, tokenTypeCount: Int, layerNormEpsilon: Float,
+    paddingID: Int
+  ) {
+    self.family = family
+    self.vocabularySize = vocabularySize
+    self.hiddenSize = hiddenSize
+    self.layerCount = layerCount
+    self.headCount = headCount
+    self.innerSize = innerSize
+    self.positionCount = positionCount
+    self.tokenTypeCount = tokenTypeCount
+    self.layerNormEpsilon = layerNormEpsilon
+    self.paddingID = paddingID
+  }
+
+  /// The row of the position table that the first token of a sequence takes.
+  public var positionOffset: Int { family == .bert ? 0 : paddingID + 1 }
+
+  /// The tokens that a sequence can have at most, special ones included.
+  public var longestSequence: Int { positionCount - positionOffset }
+}

@@ -1,0 +1,81 @@
+internal import CKernels
+
+extension Tape {
+  /// Multi-head attention inside each sequence: `softmax(q·kᵀ / √width)·v`, head by head.
+  ///
+  /// Sequences are runs of rows of unequal length; there is no padding and no mask. Memory is
+  /// `heads × Σ length²` floats, kept for the backward pass.
+  ///
+  /// - Parameters:
+  ///   - qkv: Shape `[rows, 3 × heads × width]`: query, key and value beside each other.
+  ///   - sequenceBounds: Row bounds of the sequences, from 0 to the row count.
+  ///   - rate: How often an attention weight is dropped.
+  /// - Returns: Shape `[rows, heads × width]`.
+  public func attention(
+    _ qkv: Tensor, heads: Int, sequenceBounds: [Int], dropout rate: Float = 0
+  ) -> Tensor {
+    precondition(qkv.columns % (3 * heads) == 0, "\(qkv.columns) columns in \(heads) heads")
+    precondition(sequenceBounds.last == qkv.rows, "sequences end at \(qkv.rows)")
+    let model = qkv.columns / 3
+    let width = model / heads
+    let space = qkv.space
+    let dropout = nextDropout(rate: rate)
+    precondition(
+      dropout.threshold == 0 || !space.places.isEmpty, "dropout over rows without places")
+    let output = makeTensor(in: space, columns: model, needsGradient: qkv.needsGradient)
+    let sequences = sequenceBounds.count - 1
+    // Where each sequence's weights begin: heads × length² floats each.
+    var weightBounds = [0]
+    var longest = 0
+    for index in 0..<sequences {
+      let length = sequenceBounds[index + 1] - sequenceBounds[index]
+      weightBounds.append(weightBounds[index] + heads * length * length)
+      longest = max(longest, length)
+    }
+    let probabilities = unsafe workspace.arena.take(weightBounds[sequences])
+    unsafe workspace.reserveScratch(kernels.pointee.attention_scratch(longest, width))
+
+    // One head of one sequence, as the kernels take it.
+    func withHead(
+      _ task: Int, _ worker: Int, _ body: (UnsafePointer<ck_attention>, _ row: Int, Int) -> Void
+    ) {
+      let (sequence, head) = (task / heads, task % heads)
+      let first = sequenceBounds[sequence]
+      let length = sequenceBounds[sequence + 1] - first
+      if length == 0 { return }
+      let base = unsafe qkv.base + first * qkv.columns + head * width
+      unsafe space.places.withUnsafeBufferPointer { places in
+        var one = unsafe ck_attention(
+          length: length, width: width, stride: qkv.columns, out_stride: model, q: base,
+          k: base + model, v: base + 2 * model, scale: 1 / Float(width).squareRoot(),
+          probs: probabilities + weightBounds[sequence] + head * length * length,
+          dropout: dropout,
+          places: places.isEmpty ? nil : places.baseAddress.map { unsafe $0 + first },
+          head: UInt32(head), scratch: workspace.scratch(of: worker))
+        unsafe body(&one, first, head)
+      }
+    }
+
+    pool.run(sequences * heads) { task, worker in
+      unsafe withHead(task, worker) { one, row, head in
+        unsafe kernels.pointee.attention_forward(one, output.base + row * model + head * width)
+      }
+    }
+    guard qkv.needsGradient else { return output }
+    record { [self] in
+      guard let dy = unsafe arrivedGradient(output) else { return }
+      let dqkv = unsafe claimGradient(qkv)
+      precondition(unsafe !dqkv.adds, "the input of an attention has another use")
+      unsafe workspace.reserveScratch(kernels.pointee.attention_scratch(longest, width))
+      pool.run(sequences * heads) { task, worker in
+        unsafe withHead(task, worker) { one, row, head in
+          let to = unsafe dqkv.pointer + row * qkv.columns + head * width
+          unsafe kernels.pointee.attention_backward(
+            one, dy + row * model + head * width, to, to + model, to + 2 * model)
+        }
+      }
+      releaseGradient(output)
+    }
+    return output
+  }
+}

@@ -1,0 +1,113 @@
+internal import CKernels
+
+extension Tape {
+  /// `dropout(x)`: an element is 0 with the given rate, else divided by one minus it.
+  public func dropout(_ x: Tensor, rate: Float) -> Tensor {
+    let dropout = nextDropout(rate: rate)
+    if dropout.threshold == 0 { return x }
+    let output = makeTensor(in: x.space, columns: x.columns, needsGradient: x.needsGradient)
+    let apply = {
+      [self] (to: UnsafeMutablePointer<Float>, from: UnsafeMutablePointer<Float>) in
+      forEachBlock(of: x.space) { rows in
+        let start = rows.lowerBound * x.columns
+        unsafe withDropout(dropout, of: rows, in: x.space) { dropout, places in
+          unsafe kernels.pointee.dropout(
+            to + start, from + start, rows.count, x.columns, dropout, places)
+        }
+      }
+    }
+    unsafe apply(output.base, x.base)
+    if x.needsGradient {
+      record { [self] in
+        guard let dy = unsafe arrivedGradient(output) else { return }
+        unsafe apply(dy, dy)
+        if !moveGradient(from: output, to: x) { unsafe addGradient(dy, to: x) }
+        releaseGradient(output)
+      }
+    }
+    return output
+  }
+
+  /// The hyperbolic tangent of each element.
+  public func tanh(_ x: Tensor) -> Tensor {
+    let output = makeTensor(in: x.space, columns: x.columns, needsGradient: x.needsGradient)
+    forEachBlock(of: x.space) { rows in
+      let start = rows.lowerBound * x.columns
+      unsafe kernels.pointee.tanh_forward(
+        output.base + start, x.base + start, rows.count * x.columns)
+    }
+    if x.needsGradient {
+      record { [self] in
+        guard let dy = unsafe arrivedGradient(output) else { return }
+        forEachBlock(of: x.space) { rows in
+          let start = rows.lowerBound * x.columns
+          unsafe kernels.pointee.tanh_backward(
+            dy + start, dy + start, output.base + start, rows.count * x.columns)
+        }
+        if !moveGradient(from: output, to: x) { unsafe addGradient(dy, to: x) }
+        releaseGradient(output)
+      }
+    }
+    return output
+  }
+
+  /// `z Φ(z)` of each element, exact.
+  public func gelu(_ x: Tensor) -> Tensor {
+    let output = makeTensor(in: x.space, columns: x.columns, needsGradient: x.needsGradient)
+    forEachBlock(of: x.space) { rows in
+      let start = rows.lowerBound * x.columns
+      unsafe kernels.pointee.gelu_forward(
+        output.base + start, x.base + start, rows.count * x.columns)
+    }
+    if x.needsGradient {
+      record { [self] in
+        guard let dy = unsafe arrivedGradient(output) else { return }
+        forEachBlock(of: x.space) { rows in
+          let start = rows.lowerBound * x.columns
+          unsafe kernels.pointee.gelu_backward(
+            dy + start, dy + start, x.base + start, rows.count * x.columns)
+        }
+        if !moveGradient(from: output, to: x) { unsafe addGradient(dy, to: x) }
+        releaseGradient(output)
+      }
+    }
+    return output
+  }
+
+  /// Some rows of a tensor, each at most once, in the given order.
+  ///
+  /// - Parameters:
+  ///   - rows: Row indices of `x`, one for each row of `space`.
+  public func gather(_ x: Tensor, rows: [Int32], as space: RowSpace) -> Tensor {
+    precondition(rows.count == space.count, "\(rows.count) rows for \(space.count)")
+    precondition(rows.allSatisfy { $0 >= 0 && Int($0) < x.rows }, "a row out of \(x.rows)")
+    let columns = x.columns
+    let output = makeTensor(in: space, columns: columns, needsGradient: x.needsGradient)
+    forEachBlock(of: space) { block in
+      for row in block {
+        unsafe (output.base + row * columns).update(
+          from: x.base + Int(rows[row]) * columns, count: columns)
+      }
+    }
+    if x.needsGradient {
+      record { [self] in
+        guard let dy = unsafe arrivedGradient(output) else { return }
+        let dx = unsafe claimGradient(x)
+        if unsafe !dx.adds {
+          forEachBlock(of: x.space) { block in
+            unsafe (dx.pointer + block.lowerBound * columns).update(
+              repeating: 0, count: block.count * columns)
+          }
+        }
+        forEachBlock(of: space) { block in
+          for row in block {
+            unsafe kernels.pointee.add(
+              dx.pointer + Int(rows[row]) * columns, dy + row * columns, columns)
+          }
+        }
+        releaseGradient(output)
+      }
+    }
+    return output
+  }
+}
