@@ -33,7 +33,7 @@ extension CheckpointDirectory {
         throw CheckpointError(
           .data, path, field: file.name, "is missing, though the manifest lists it")
       }
-      let size = Int(try OpenFile(reading: path + "/" + file.name).information().st_size)
+      let size = try OpenFile(reading: path + "/" + file.name).size()
       guard size == file.size else {
         throw CheckpointError(
           .data, path, field: file.name, "has \(size) bytes, the manifest says \(file.size)")

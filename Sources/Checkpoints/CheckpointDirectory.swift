@@ -91,9 +91,9 @@ public enum CheckpointDirectory {
   static func freeBytes(in directory: String) -> Int? {
     var information = statvfs()
     guard unsafe statvfs(directory, &information) == 0, information.f_blocks > 0 else { return nil }
-    return Int(
-      clamping: information.f_bavail.multipliedReportingOverflow(by: information.f_frsize)
-        .partialValue)
+    let (bytes, overflow) = information.f_bavail.multipliedReportingOverflow(
+      by: UInt(information.f_frsize))
+    return overflow ? nil : Int(clamping: bytes)
   }
 
   private static func moveIntoPlace(
@@ -102,7 +102,9 @@ public enum CheckpointDirectory {
     let replaces = FileKind.of(place.path) != .absent
     if replaces {
       try remove(place.replaced)
-      guard unsafe rename(place.path, place.replaced) == 0 else { throw .system("replacing", place.path) }
+      guard unsafe rename(place.path, place.replaced) == 0 else {
+        throw .system("replacing", place.path)
+      }
     }
     guard unsafe rename(partial, place.path) == 0 else {
       let error = CheckpointError.system("writing", place.path)
@@ -125,7 +127,7 @@ public enum CheckpointDirectory {
       }
       let file = try OpenFile(reading: path + "/" + name)
       try file.sync()
-      let size = Int(try file.information().st_size)
+      let size = try file.size()
       files.append(.init(name: name, size: size, sha256: try SHA256.digest(of: file)))
     }
     for name in tree.directories { try syncDirectory(path + "/" + name) }
@@ -160,11 +162,16 @@ struct SiblingName {
 
   /// - Precondition: `path` ends in a name, after trailing slashes are dropped.
   init(_ path: String) {
-    let plain = (path as NSString).standardizingPath as NSString
-    name = plain.lastPathComponent
-    precondition(!["", "/", ".", ".."].contains(name), "‘\(path)’ does not end in a name")
-    let directory = plain.deletingLastPathComponent
-    parent = directory.isEmpty ? "." : directory
+    var plain = path[...]
+    while plain.utf8.count > 1, plain.hasSuffix("/") { plain.removeLast() }
+    if let slash = plain.lastIndex(of: "/") {
+      name = String(plain[plain.index(after: slash)...])
+      parent = slash == plain.startIndex ? "/" : String(plain[..<slash])
+    } else {
+      name = String(plain)
+      parent = "."
+    }
+    precondition(!["", ".", ".."].contains(name), "‘\(path)’ does not end in a name")
   }
 
   var path: String { parent + "/" + name }
@@ -187,10 +194,12 @@ enum FileKind {
   case directory
   case other
 
-  /// What `path` names, without following a link.
-  static func of(_ path: String) -> FileKind {
+  /// What `path` names; a link is itself something else, unless it is to be followed.
+  static func of(_ path: String, followingLinks: Bool = false) -> FileKind {
     var information = stat()
-    guard unsafe lstat(path, &information) == 0 else { return .absent }
+    let result =
+      unsafe followingLinks ? stat(path, &information) : lstat(path, &information)
+    guard result == 0 else { return .absent }
     return switch information.st_mode & S_IFMT {
     case S_IFREG: .file
     case S_IFDIR: .directory
@@ -205,16 +214,17 @@ struct FileTree {
   var directories: [String] = []
   private static let depthLimit = 16
 
-  /// - Throws: ``CheckpointError``; a link, or anything else that is neither file nor directory, is of
-  ///   code `data`, since its content is not the directory's own.
-  init(_ path: String) throws(CheckpointError) {
-    try add(path, prefix: "", depth: 0)
+  /// - Parameter allowingLinks: Whether a link to a file counts as a file. Otherwise a link is an error
+  ///   of code `data`, as is all that is neither file nor directory: its content is not the
+  ///   directory's own.
+  init(_ path: String, allowingLinks: Bool = false) throws(CheckpointError) {
+    try add(path, prefix: "", depth: 0, allowingLinks)
     files.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     directories.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
   private mutating func add(
-    _ path: String, prefix: String, depth: Int
+    _ path: String, prefix: String, depth: Int, _ allowingLinks: Bool
   ) throws(CheckpointError) {
     guard depth < Self.depthLimit else {
       throw CheckpointError(.data, path, "is more than \(Self.depthLimit) directories deep")
@@ -231,7 +241,10 @@ struct FileTree {
       case .file: files.append(prefix + name)
       case .directory:
         directories.append(prefix + name)
-        try add(path + "/" + name, prefix: prefix + name + "/", depth: depth + 1)
+        try add(path + "/" + name, prefix: prefix + name + "/", depth: depth + 1, allowingLinks)
+      case .other
+      where allowingLinks && FileKind.of(path + "/" + name, followingLinks: true) == .file:
+        files.append(prefix + name)
       case .other, .absent:
         throw CheckpointError(.data, path + "/" + name, "is neither a file nor a directory")
       }

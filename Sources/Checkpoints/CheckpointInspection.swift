@@ -58,11 +58,11 @@ public struct CheckpointInspection: Sendable, Codable, Equatable {
   /// - Throws: ``CheckpointError`` when there is no such directory, or something in it is wrong.
   public init(directory: String, hashes: Bool = false) throws(CheckpointError) {
     path = directory
-    let names = try FileTree(directory, followingLinks: true).files
+    let names = try FileTree(directory, allowingLinks: true).files
     files = []
     for name in names {
       let file = try OpenFile(reading: directory + "/" + name)
-      let size = Int(try file.information().st_size)
+      let size = try file.size()
       files.append(
         File(name: name, size: size, sha256: hashes ? try SHA256.digest(of: file) : nil))
     }

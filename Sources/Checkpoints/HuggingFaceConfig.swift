@@ -139,7 +139,7 @@ public struct HuggingFaceConfig: Sendable, Equatable {
     classifierDropout = try keys.number("classifier_dropout", 0...1, orNull: true)
     initializerRange = try keys.number("initializer_range", 0...100) ?? initializerRange
     architectures = try keys.texts("architectures") ?? []
-    elementType = try keys.text("dtype") ?? keys.text("torch_dtype")
+    elementType = try keys.text(keys.has("dtype") ? "dtype" : "torch_dtype")
   }
 
   /// Refuses keys whose values name another computation than this program's.
@@ -324,7 +324,9 @@ private struct ConfigKeys {
 
   func flag(_ key: String) throws(CheckpointError) -> Bool? {
     guard let value = object[key], value != .null else { return nil }
-    guard let flag = value.bool else { throw wrong(key, "\(shown(value)) is neither true nor false") }
+    guard let flag = value.bool else {
+      throw wrong(key, "\(shown(value)) is neither true nor false")
+    }
     return flag
   }
 

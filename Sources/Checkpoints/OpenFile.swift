@@ -39,6 +39,8 @@ struct OpenFile: ~Copyable {
     return information
   }
 
+  func size() throws(CheckpointError) -> Int { Int(try information().st_size) }
+
   /// Reads up to `count` bytes at `offset`; fewer only where the file ends.
   func read(_ count: Int, at offset: Int) throws(CheckpointError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
@@ -106,7 +108,7 @@ public enum WholeFile {
   /// - Throws: ``CheckpointError``: `missing`, `io`, or `data` when it holds more than `limit` bytes.
   public static func read(_ path: String, limit: Int) throws(CheckpointError) -> [UInt8] {
     let file = try OpenFile(reading: path)
-    let size = Int(try file.information().st_size)
+    let size = try file.size()
     guard size <= limit else {
       throw CheckpointError(.data, path, "\(size) bytes is over the limit of \(limit)")
     }
