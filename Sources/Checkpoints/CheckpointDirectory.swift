@@ -1,0 +1,253 @@
+import Foundation
+
+/// Directories that are complete or absent: written beside their final place and renamed once.
+///
+/// A complete one holds `isogloss.json` (``CheckpointManifest``), which is written last and lists the
+/// size and SHA-256 of every other file.
+public enum CheckpointDirectory {
+  /// Writes a directory of files to `path`.
+  ///
+  /// `body` fills an empty hidden sibling. Every file is then brought to the disk and hashed, the
+  /// manifest written, and the sibling renamed. After any error the sibling is gone and what was at
+  /// `path` before is there still.
+  ///
+  /// - Parameters:
+  ///   - replacing: Whether a checkpoint may stand at `path` already. One that does is renamed away, and
+  ///     removed when the new one is in place; ``recover(in:)`` ends a replacement cut short between.
+  ///     A directory without a manifest is never replaced.
+  ///   - neededBytes: What the files will take: the free space is checked first.
+  ///   - programVersion: Goes into the manifest, as does `facts`, an object.
+  ///   - body: Writes files, and directories of files, below the path it is given.
+  /// - Returns: The manifest that was written.
+  /// - Throws: ``CheckpointError`` of code `io`, or what `body` throws.
+  @discardableResult
+  public static func write(
+    to path: String, replacing: Bool = false, neededBytes: Int = 0, programVersion: String,
+    facts: JSONValue = [:], _ body: (_ temporaryPath: String) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) -> CheckpointManifest {
+    precondition(facts.object != nil, "the facts of a manifest are an object")
+    let place = SiblingName(path)
+    try makeParent(of: place)
+    try checkPlace(place.path, replacing: replacing)
+    try checkSpace(in: place.parent, for: place.path, neededBytes: neededBytes)
+    let partial = SiblingName.partial(of: path)
+    try remove(partial)
+    do throws(CheckpointError) {
+      guard unsafe mkdir(partial, 0o777) == 0 else { throw .system("creating", partial) }
+      try body(partial)
+      let manifest = CheckpointManifest(
+        programVersion: programVersion, files: try syncAndHash(partial), facts: facts)
+      try WholeFile.write(manifest.text, to: partial + "/" + CheckpointManifest.fileName)
+      try syncDirectory(partial)
+      try moveIntoPlace(partial, place)
+      return manifest
+    } catch {
+      try? remove(partial)
+      guard error.systemError == ENOSPC || error.systemError == EDQUOT else { throw error }
+      throw CheckpointError(
+        .io, place.path,
+        "no space left on device writing \((error.path as NSString).lastPathComponent); "
+          + spaceMessage(needed: neededBytes, in: place.parent), systemError: error.systemError)
+    }
+  }
+
+  private static func makeParent(of place: SiblingName) throws(CheckpointError) {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: place.parent, withIntermediateDirectories: true)
+    } catch {
+      throw CheckpointError(.io, place.parent, "cannot be made a directory: \(error)")
+    }
+  }
+
+  private static func checkPlace(_ path: String, replacing: Bool) throws(CheckpointError) {
+    guard FileKind.of(path) != .absent else { return }
+    guard replacing else {
+      throw CheckpointError(.io, path, "exists already; remove it or set another output_dir")
+    }
+    guard FileKind.of(path + "/" + CheckpointManifest.fileName) == .file else {
+      throw CheckpointError(
+        .io, path,
+        "exists and is no checkpoint (it has no \(CheckpointManifest.fileName)), so it "
+          + "is not replaced; remove it or set another output_dir")
+    }
+  }
+
+  private static func checkSpace(
+    in directory: String, for path: String, neededBytes: Int
+  ) throws(CheckpointError) {
+    guard let free = freeBytes(in: directory), free < neededBytes else { return }
+    throw CheckpointError(
+      .io, path, "no space left on device: " + spaceMessage(needed: neededBytes, in: directory),
+      systemError: ENOSPC)
+  }
+
+  private static func spaceMessage(needed: Int, in directory: String) -> String {
+    let free = freeBytes(in: directory).map { ", \($0) free" } ?? ""
+    return "\(needed) bytes needed\(free); free space or set output_dir"
+  }
+
+  /// The bytes that may still be written below `directory`; nil when the file system does not say.
+  static func freeBytes(in directory: String) -> Int? {
+    var information = statvfs()
+    guard unsafe statvfs(directory, &information) == 0, information.f_blocks > 0 else { return nil }
+    let (bytes, overflow) = information.f_bavail.multipliedReportingOverflow(
+      by: UInt(information.f_frsize))
+    return overflow ? nil : Int(clamping: bytes)
+  }
+
+  private static func moveIntoPlace(
+    _ partial: String, _ place: SiblingName
+  ) throws(CheckpointError) {
+    let replaces = FileKind.of(place.path) != .absent
+    if replaces {
+      try remove(place.replaced)
+      guard unsafe rename(place.path, place.replaced) == 0 else {
+        throw .system("replacing", place.path)
+      }
+    }
+    guard unsafe rename(partial, place.path) == 0 else {
+      let error = CheckpointError.system("writing", place.path)
+      if replaces { unsafe rename(place.replaced, place.path) }
+      throw error
+    }
+    try syncDirectory(place.parent)
+    if replaces { try remove(place.replaced) }
+  }
+
+  /// Brings every file and directory below `path` to the disk, and describes the files.
+  private static func syncAndHash(
+    _ path: String
+  ) throws(CheckpointError) -> [CheckpointManifest.File] {
+    let tree = try FileTree(path)
+    var files: [CheckpointManifest.File] = []
+    for name in tree.files {
+      guard name != CheckpointManifest.fileName else {
+        preconditionFailure("\(name) is written by the checkpoint itself")
+      }
+      let file = try OpenFile(reading: path + "/" + name)
+      try file.sync()
+      let size = try file.size()
+      files.append(.init(name: name, size: size, sha256: try SHA256.digest(of: file)))
+    }
+    for name in tree.directories { try syncDirectory(path + "/" + name) }
+    return files
+  }
+
+  static func syncDirectory(_ path: String) throws(CheckpointError) {
+    let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .system("opening", path) }
+    defer { close(descriptor) }
+    // Some network file systems cannot sync a directory and say so with EINVAL.
+    guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system("syncing", path) }
+  }
+
+  /// Removes what is at `path`, with all below it; links are removed, not followed.
+  static func remove(_ path: String) throws(CheckpointError) {
+    guard FileKind.of(path) != .absent else { return }
+    do {
+      try FileManager.default.removeItem(atPath: path)
+    } catch {
+      throw CheckpointError(.io, path, "cannot be removed: \(error)")
+    }
+  }
+}
+
+// MARK: Names and kinds
+
+/// The place of a file or directory, and the hidden names beside it that writing uses.
+struct SiblingName {
+  var parent: String
+  var name: String
+
+  /// - Precondition: `path` ends in a name, after trailing slashes are dropped.
+  init(_ path: String) {
+    var plain = path[...]
+    while plain.utf8.count > 1, plain.hasSuffix("/") { plain.removeLast() }
+    if let slash = plain.lastIndex(of: "/") {
+      name = String(plain[plain.index(after: slash)...])
+      parent = slash == plain.startIndex ? "/" : String(plain[..<slash])
+    } else {
+      name = String(plain)
+      parent = "."
+    }
+    precondition(!["", ".", ".."].contains(name), "‘\(path)’ does not end in a name")
+  }
+
+  var path: String { parent + "/" + name }
+  /// What is being replaced, until its successor is in place.
+  var replaced: String { parent + "/." + name + Self.replacedSuffix }
+
+  static let replacedSuffix = ".replaced"
+  static let partialMark = ".partial-"
+
+  /// What is being written to `path` by this process.
+  static func partial(of path: String) -> String {
+    let place = SiblingName(path)
+    return place.parent + "/." + place.name + partialMark + String(getpid())
+  }
+}
+
+enum FileKind {
+  case absent
+  case file
+  case directory
+  case other
+
+  /// What `path` names; a link is itself something else, unless it is to be followed.
+  static func of(_ path: String, followingLinks: Bool = false) -> FileKind {
+    var information = stat()
+    let result =
+      unsafe followingLinks ? stat(path, &information) : lstat(path, &information)
+    guard result == 0 else { return .absent }
+    return switch information.st_mode & S_IFMT {
+    case S_IFREG: .file
+    case S_IFDIR: .directory
+    default: .other
+    }
+  }
+}
+
+/// The names of all files and directories below one, in the order of their bytes.
+struct FileTree {
+  var files: [String] = []
+  var directories: [String] = []
+  private static let depthLimit = 16
+
+  /// - Parameter allowingLinks: Whether a link to a file counts as a file. Otherwise a link is an error
+  ///   of code `data`, as is all that is neither file nor directory: its content is not the
+  ///   directory's own.
+  init(_ path: String, allowingLinks: Bool = false) throws(CheckpointError) {
+    try add(path, prefix: "", depth: 0, allowingLinks)
+    files.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    directories.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  private mutating func add(
+    _ path: String, prefix: String, depth: Int, _ allowingLinks: Bool
+  ) throws(CheckpointError) {
+    guard depth < Self.depthLimit else {
+      throw CheckpointError(.data, path, "is more than \(Self.depthLimit) directories deep")
+    }
+    let names: [String]
+    do {
+      names = try FileManager.default.contentsOfDirectory(atPath: path)
+    } catch {
+      let code: CheckpointError.Code = FileKind.of(path) == .absent ? .missing : .io
+      throw CheckpointError(code, path, "cannot be read as a directory")
+    }
+    for name in names {
+      switch FileKind.of(path + "/" + name) {
+      case .file: files.append(prefix + name)
+      case .directory:
+        directories.append(prefix + name)
+        try add(path + "/" + name, prefix: prefix + name + "/", depth: depth + 1, allowingLinks)
+      case .other
+      where allowingLinks && FileKind.of(path + "/" + name, followingLinks: true) == .file:
+        files.append(prefix + name)
+      case .other, .absent:
+        throw CheckpointError(.data, path + "/" + name, "is neither a file nor a directory")
+      }
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import Foundation
+
+/// An open regular file, closed at the end of its life. Every failed call is an error with the path.
+struct OpenFile: ~Copyable {
+  let path: String
+  let descriptor: Int32
+
+  /// Opens for reading; follows links, and refuses all that is not a regular file.
+  init(reading path: String) throws(CheckpointError) {
+    // Without O_NONBLOCK, opening a pipe would wait for its other end.
+    let descriptor = retrying { unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+    guard descriptor >= 0 else { throw .system("opening", path) }
+    var information = stat()
+    guard unsafe fstat(descriptor, &information) == 0,
+      information.st_mode & S_IFMT == S_IFREG
+    else {
+      close(descriptor)
+      throw CheckpointError(.data, path, "is not a regular file")
+    }
+    self.path = path
+    self.descriptor = descriptor
+  }
+
+  /// Creates a file that must not exist yet.
+  init(creating path: String) throws(CheckpointError) {
+    let descriptor = retrying {
+      unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    }
+    guard descriptor >= 0 else { throw .system("creating", path) }
+    self.path = path
+    self.descriptor = descriptor
+  }
+
+  deinit { close(descriptor) }
+
+  func information() throws(CheckpointError) -> stat {
+    var information = stat()
+    guard unsafe fstat(descriptor, &information) == 0 else { throw .system("reading", path) }
+    return information
+  }
+
+  func size() throws(CheckpointError) -> Int { Int(try information().st_size) }
+
+  /// Reads up to `count` bytes at `offset`; fewer only where the file ends.
+  func read(_ count: Int, at offset: Int) throws(CheckpointError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var done = 0
+    while done < count {
+      let step = unsafe bytes.withUnsafeMutableBytes { buffer in
+        let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+        return retrying {
+          unsafe pread(descriptor, rest.baseAddress, rest.count, offset + done)
+        }
+      }
+      guard step >= 0 else { throw .system("reading", path) }
+      if step == 0 { break }
+      done += step
+    }
+    bytes.removeLast(count - done)
+    return bytes
+  }
+
+  /// Writes all `bytes` at `offset`.
+  func write(_ bytes: RawSpan, at offset: Int) throws(CheckpointError) {
+    var done = 0
+    while done < bytes.byteCount {
+      let step = unsafe bytes.withUnsafeBytes { buffer in
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
+        return retrying {
+          unsafe pwrite(descriptor, rest.baseAddress, rest.count, offset + done)
+        }
+      }
+      guard step > 0 else { throw .system("writing", path) }
+      done += step
+    }
+  }
+
+  /// Returns when the file's content is on the disk.
+  func sync() throws(CheckpointError) {
+    guard retrying({ Int(fsync(descriptor)) }) == 0 else { throw .system("syncing", path) }
+  }
+}
+
+/// Calls again while a signal interrupts.
+private func retrying<Result: SignedInteger>(_ call: () -> Result) -> Result {
+  while true {
+    let result = call()
+    if result >= 0 || errno != EINTR { return result }
+  }
+}
+
+extension CheckpointError {
+  /// The error that `errno` names after a call that failed.
+  static func system(_ action: String, _ path: String) -> CheckpointError {
+    let number = errno
+    let text = unsafe String(cString: strerror(number))
+    let code: Code = number == ENOENT || number == ENOTDIR ? .missing : .io
+    return CheckpointError(code, path, "\(text.lowercased()), \(action) it", systemError: number)
+  }
+}
+
+// MARK: Whole files
+
+/// Small files, read and written whole.
+public enum WholeFile {
+  /// The bytes of the file at `path`.
+  ///
+  /// - Throws: ``CheckpointError``: `missing`, `io`, or `data` when it holds more than `limit` bytes.
+  public static func read(_ path: String, limit: Int) throws(CheckpointError) -> [UInt8] {
+    let file = try OpenFile(reading: path)
+    let size = try file.size()
+    guard size <= limit else {
+      throw CheckpointError(.data, path, "\(size) bytes is over the limit of \(limit)")
+    }
+    return try file.read(size, at: 0)
+  }
+
+  /// Writes a file that does not exist yet, and waits until it is on the disk.
+  public static func write(_ bytes: [UInt8], to path: String) throws(CheckpointError) {
+    let file = try OpenFile(creating: path)
+    try file.write(unsafe bytes.span.bytes, at: 0)
+    try file.sync()
+  }
+
+  /// Writes `text` and a line end as UTF-8 to a file that does not exist yet.
+  public static func write(_ text: String, to path: String) throws(CheckpointError) {
+    try write(Array((text + "\n").utf8), to: path)
+  }
+
+  /// Copies a file of any size to one that does not exist yet.
+  public static func copy(_ source: String, to path: String) throws(CheckpointError) {
+    let input = try OpenFile(reading: source)
+    let output = try OpenFile(creating: path)
+    var offset = 0
+    while true {
+      let bytes = try input.read(1 << 20, at: offset)
+      if bytes.isEmpty { break }
+      try output.write(unsafe bytes.span.bytes, at: offset)
+      offset += bytes.count
+    }
+    try output.sync()
+  }
+}
