@@ -1,0 +1,49 @@
+/// Deals the items of a step to shards of about equal cost.
+public enum Sharding {
+  /// The items of each shard, in the order of the step.
+  ///
+  /// The costliest item goes first, each to the shard with the least cost so far; the earlier of equal
+  /// items and the lower of equal shards come first. No shard costs more than 4/3 of what the
+  /// best deal could reach. Shards stay empty if there are fewer items.
+  ///
+  /// - Parameters:
+  ///   - costs: The cost of each item of the step, at least 0.
+  ///   - shards: At least 1.
+  /// - Returns: Shape `[shards, items]`; every item index once.
+  /// - Complexity: O(`items × (log items + shards)`).
+  public static func assign(costs: [Int], shards: Int) -> [[Int]] {
+    precondition(shards >= 1, "\(shards) shards")
+    let order = costs.indices.sorted { left, right in
+      costs[left] == costs[right] ? left < right : costs[left] > costs[right]
+    }
+    var loads = [Int](repeating: 0, count: shards)
+    var members = [[Int]](repeating: [], count: shards)
+    for item in order {
+      precondition(costs[item] >= 0, "item \(item) costs \(costs[item])")
+      var lightest = 0
+      for shard in loads.indices where loads[shard] < loads[lightest] { lightest = shard }
+      loads[lightest] += costs[item]
+      members[lightest].append(item)
+    }
+    return members.map { $0.sorted() }
+  }
+
+  /// The work of an encoder on sequences of these lengths, in multiplications of one layer divided by
+  /// twice its width: `(2·width + inner) · Σ n + Σ n²`.
+  ///
+  /// A layer multiplies `4·width² + 2·width·inner` times for every token, and `2·width·n²` times in the
+  /// attention over a sequence of n tokens.
+  public static func cost(ofSequences lengths: [Int], width: Int, inner: Int) -> Int {
+    lengths.reduce(0) { $0 + (2 * width + inner) * $1 + $1 * $1 }
+  }
+
+  /// The cost of each sentence of a step.
+  public static func costs(
+    of items: some Sequence<SentenceReference>, in splits: [Split], width: Int, inner: Int
+  ) -> [Int] {
+    items.map {
+      cost(
+        ofSequences: splits[$0.language].windowLengths(of: $0.sentence), width: width, inner: inner)
+    }
+  }
+}

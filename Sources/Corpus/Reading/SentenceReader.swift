@@ -1,0 +1,50 @@
+/// Which columns of a CoNLL file hold the token and the tag.
+///
+/// Columns count from 0; negative ones count from the end of the row, so −1 is the last.
+public struct ColumnChoice: Sendable, Equatable {
+  public var token: Int
+  public var tag: Int
+
+  public init(token: Int = 0, tag: Int = -1) {
+    self.token = token
+    self.tag = tag
+  }
+
+  /// The place of a column in a row of `count`, or nil if the row has no such column.
+  static func place(_ column: Int, of count: Int) -> Int? {
+    let place = column < 0 ? count + column : column
+    return (0..<count).contains(place) ? place : nil
+  }
+}
+
+/// Reads files of sentences, tagged or not.
+public enum SentenceReader {
+  /// The sentences of a file, in order, with the tags as the file spells them.
+  ///
+  /// A name that ends in `.jsonl` or `.jsonl.gz` is JSON lines (``jsonLines(_:tagged:)``), any other
+  /// CoNLL (``conll(_:columns:tagged:)``). A file that begins with gzip's magic bytes is inflated,
+  /// whatever its name. The file is held in memory while it is read.
+  ///
+  /// - Parameters:
+  ///   - path: The file. Messages name it in these words.
+  ///   - columns: The columns of a CoNLL file that hold token and tag.
+  ///   - tagged: False to read words only, as for prediction: tags may then be absent and are ignored.
+  /// - Throws: ``CorpusError`` with path and line: the file is missing or unreadable (`missing`,
+  ///   `io`); is not UTF-8, has a row without a tag, or holds no sentence (`data`).
+  public static func read(
+    _ path: String, columns: ColumnChoice = ColumnChoice(), tagged: Bool = true
+  ) throws(CorpusError) -> [Sentence] {
+    let file = try TextFile(reading: path)
+    return try isJSONLines(path)
+      ? jsonLines(file, tagged: tagged) : conll(file, columns: columns, tagged: tagged)
+  }
+
+  private static func isJSONLines(_ path: String) -> Bool {
+    path.hasSuffix(".jsonl") || path.hasSuffix(".jsonl.gz")
+  }
+
+  /// A word of a file for a message: in quotes, cut after 40 characters.
+  static func quoted(_ text: String) -> String {
+    text.count > 40 ? "'\(text.prefix(40))…'" : "'\(text)'"
+  }
+}

@@ -1,0 +1,97 @@
+import Glibc
+
+/// A text file in memory: inflated if it was gzip, without byte order mark, valid UTF-8.
+package struct TextFile {
+  package let path: String
+  package let bytes: [UInt8]
+
+  /// Reads the file at `path` whole.
+  ///
+  /// - Throws: ``CorpusError``, `missing` if the file cannot be opened, `io` if reading fails, `data`
+  ///   if it is a damaged gzip file or not UTF-8.
+  package init(reading path: String) throws(CorpusError) {
+    var bytes = try TextFile.contents(of: path)
+    if Gzip.opens(bytes) { bytes = try Gzip.inflate(bytes, path: path) }
+    try self.init(path: path, bytes: bytes)
+  }
+
+  /// Takes bytes that were read already; `path` is for messages.
+  package init(path: String, bytes: [UInt8]) throws(CorpusError) {
+    self.path = path
+    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+    self.bytes = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
+    do throws(UTF8.ValidationError) {
+      _ = try UTF8Span(validating: self.bytes.span)
+    } catch {
+      let offset = error.byteOffsets.lowerBound
+      let line = 1 + self.bytes[..<offset].reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
+      let byte = String(self.bytes[offset], radix: 16, uppercase: true)
+      throw CorpusError(
+        .data, path, line: line,
+        "byte 0x\(byte) at offset \(offset) is not UTF-8; convert the file to UTF-8, for example with iconv"
+      )
+    }
+  }
+
+  /// The lines, in order.
+  package var lines: Lines { Lines(bytes: bytes) }
+
+  /// The text of a range of bytes that begins and ends between characters.
+  func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+
+  /// The lines of a text: ranges of its bytes without line feed and without a carriage return before it.
+  package struct Lines: Sequence, IteratorProtocol {
+    let bytes: [UInt8]
+    /// The number of the line last returned, from 1.
+    var number = 0
+    private var start = 0
+
+    init(bytes: [UInt8]) { self.bytes = bytes }
+
+    package mutating func next() -> Range<Int>? {
+      guard start < bytes.count else { return nil }
+      var end = start
+      while end < bytes.count, bytes[end] != UInt8(ascii: "\n") { end += 1 }
+      let line = start
+      start = end + 1
+      number += 1
+      if end > line, bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
+      return line..<end
+    }
+  }
+
+  private static func contents(of path: String) throws(CorpusError) -> [UInt8] {
+    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else {
+      let cause = errno
+      throw CorpusError(
+        .missing, path,
+        cause == ENOENT
+          ? "there is no such file; check the path (relative paths start at the config's folder)"
+          : "cannot be opened: \(reason(cause)); check its permissions")
+    }
+    defer { close(file) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 20)
+    while true {
+      let count = unsafe chunk.withUnsafeMutableBytes { buffer in
+        unsafe read(file, buffer.baseAddress, buffer.count)
+      }
+      if count == 0 { return bytes }
+      if count < 0 {
+        let cause = errno
+        if cause == EINTR { continue }
+        if cause == EISDIR {
+          throw CorpusError(.missing, path, "is a directory; name a file in it")
+        }
+        throw CorpusError(.io, path, "reading failed after \(bytes.count) bytes: \(reason(cause))")
+      }
+      bytes.append(contentsOf: chunk[..<count])
+    }
+  }
+
+  private static func reason(_ code: Int32) -> String {
+    guard let text = unsafe strerror(code) else { return "error \(code)" }
+    return unsafe String(cString: text)
+  }
+}
