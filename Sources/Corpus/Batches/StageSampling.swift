@@ -1,5 +1,6 @@
 import Determinism
 import Glibc
+
 /// How a stage draws its sentences: the shares of the languages and the size of a step.
 ///
 /// An epoch has as many draws as there are sentences, N = Σ nₗ. Language l gets qₗ of them, Σ qₗ = N, by

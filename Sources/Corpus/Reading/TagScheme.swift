@@ -62,6 +62,11 @@ public struct TagReport: Sendable, Equatable, Codable, CustomStringConvertible {
   public struct Count: Sendable, Equatable, Codable {
     public var name: String
     public var count: Int
+
+    public init(name: String, count: Int) {
+      self.name = name
+      self.count = count
+    }
   }
 
   /// One line for people, as `a.conll: 12 sentences, 80 words; IOB1 (O 60, I 18, B 2), 17 tags
