@@ -73,7 +73,7 @@ let package = Package(
     tests("TensorsTests", ["Tensors", "Checkpoints", "Determinism"]),
     tests("CorpusTests", ["Corpus", "Determinism"]),
     tests("CollectivesTests", ["Collectives", "Determinism"]),
-    tests("CheckpointsTests", ["Checkpoints"]),
+    tests("CheckpointsTests", ["Checkpoints", "Determinism"], resources: [.copy("Fixtures")]),
     tests("ConfigurationTests", ["Configuration"]),
     tests("ModelTests", ["Model", "Tensors", "Checkpoints", "Corpus", "Determinism"]),
     tests(
