@@ -245,3 +245,48 @@ func oddButHonestHeaderIsRead(header: String, dataLength: Int) throws {
   // Most changes break a header; one within a tensor's name or a metadata string does not.
   #expect(accepted > 0 && accepted < 20_000, "\(accepted) were accepted")
 }
+
+// MARK: Memory
+
+/// The most memory that this process has held, in bytes, since it was last reset.
+private func peakMemory(reset: Bool = false) throws -> Int {
+  if reset {
+    let file = try #require(FileHandle(forWritingAtPath: "/proc/self/clear_refs"))
+    try file.write(contentsOf: Data("5".utf8))
+  }
+  let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+  let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
+  return try #require(
+    line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first
+      .flatMap { Int($0) }) * 1024
+}
+
+/// Headers that hold as many names, strings, or numbers as their bytes allow.
+@Test(arguments: ["metadata", "tensors", "shapes"])
+func headerTakesMemoryInProportionToItsBytes(kind: String) throws {
+  let directory = try TemporaryDirectory()
+  let ones = Array(repeating: "1", count: 32).joined(separator: ",")
+  let end = "\"dtype\":\"U8\",\"data_offsets\":[0,0],\"shape\":[0"
+  var parts: [String] = []
+  var size = 0
+  while size < 6_000_000 {
+    let name = String(parts.count, radix: 36)
+    let part =
+      switch kind {
+      case "metadata": "\"\(name)\":\"\""
+      case "tensors": "\"\(name)\":{\(end)]}"
+      default: "\"\(name)\":{\(end),\(ones.dropLast(2))]}"
+      }
+    size += part.utf8.count + 1
+    parts.append(part)
+  }
+  let list = parts.joined(separator: ",")
+  let header = kind == "metadata" ? "{\"__metadata__\":{\(list)}}" : "{\(list)}"
+  try directory.write(image(header, data: 0), to: "large")
+  let path = directory.file("large")
+  let before = try peakMemory(reset: true)
+  _ = try SafetensorsFile(path)
+  let taken = try peakMemory() - before
+  // The file says 32 times its header and a mebibyte; tests that run beside this one take a few more.
+  #expect(taken <= 32 * header.utf8.count + 16 << 20, "\(taken) for \(header.utf8.count)")
+}
