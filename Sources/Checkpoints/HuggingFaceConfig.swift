@@ -40,7 +40,8 @@ public struct HuggingFaceConfig: Sendable, Equatable {
   public var unnamedLabelCount = 2
   /// The number of labels, named or not.
   public var labelCount: Int { labels?.count ?? unnamedLabelCount }
-  /// The type of the stored weights, such as `float32`; nil when the file does not say.
+  /// The type of the stored weights, such as `float32`; nil when the file does not say, in which case
+  /// `transformers` 5 takes that of a tensor it finds.
   public var elementType: String?
   /// The file's members as they were read. Known keys are replaced when written.
   public private(set) var members = JSONObject()
