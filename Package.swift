@@ -72,7 +72,7 @@ let package = Package(
       "TensorsTests", ["Tensors", "Checkpoints", "Determinism"], exclude: ["Fixtures"]),
     tests("CorpusTests", ["Corpus", "Determinism"], exclude: ["Scores/scores.json"]),
     tests("CollectivesTests", ["Collectives", "Determinism"]),
-    tests("CheckpointsTests", ["Checkpoints", "Determinism"], resources: [.copy("Fixtures")]),
+    tests("CheckpointsTests", ["Checkpoints", "Determinism"], exclude: ["Fixtures"]),
     tests("ConfigurationTests", ["Configuration"]),
     tests(
       "ModelTests", ["Training", "Model", "Tensors", "Checkpoints", "Corpus", "Determinism"],
