@@ -27,7 +27,8 @@ extension RunConfiguration: CustomStringConvertible {
     }
     lines.append("stages:")
     for stage in stages {
-      lines.append("  - name: \(stage.name.yaml)")
+      lines.append("  - name: \(stage.template.yaml)")
+      add(4, "each", stage.eachLanguage.map { _ in "language" })
       switch stage.start {
       case .run: break
       case .stage(let name): add(4, "init", name.yaml)

@@ -39,7 +39,8 @@ struct StageBuilder {
         languages: codes, ownMetricLanguages: runMetricLanguages, runMetricLanguages: nil)
       stages = [
         Stage(
-          name: "train", start: .run, languages: codes, resetOptimizer: true, training: training)
+          name: "train", template: "train", start: .run, languages: codes, resetOptimizer: true,
+          training: training)
       ]
     }
     try checkUsed(stages)
@@ -90,7 +91,7 @@ struct StageBuilder {
         stage.value.training.metricLanguages, key: "\(key).metric_languages", needDev: true),
       runMetricLanguages: runMetricLanguages)
     return Stage(
-      name: name, eachLanguage: language, start: start ?? .run, languages: trained,
+      name: name, template: template.value, start: start ?? .run, languages: trained,
       resetOptimizer: reset?.value ?? true, training: training)
   }
 

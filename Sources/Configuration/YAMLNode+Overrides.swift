@@ -26,8 +26,13 @@ struct Override {
     }
     // Spaces stand in for the key, so that places count within the whole override.
     let indent = String(repeating: " ", count: column - 1)
-    let node = try YAMLNode.parse(Array((indent + written).utf8), source: source)
-    value = node.isNull ? nil : node
+    do {
+      let node = try YAMLNode.parse(Array((indent + written).utf8), source: source)
+      value = node.isNull ? nil : node
+    } catch {
+      guard error.line != 1, !written.contains(where: \.isNewline) else { throw error }
+      throw ConfigError(Place(source, line: 1, column: text.count + 1), error.message)
+    }
   }
 
   var keyPlace: Place { Place(source, line: 1, column: 1) }
