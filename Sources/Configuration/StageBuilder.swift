@@ -6,6 +6,8 @@ struct StageBuilder {
   let run: RunConfiguration
   let folder: String
 
+  private static let stageLimit = 10_000
+
   private var codes: [String] { run.languages.map(\.code) }
 
   func stages() throws(ConfigError) -> [Stage] {
@@ -28,6 +30,9 @@ struct StageBuilder {
               stage.value.name?.place ?? stage.place,
               "\(key).name: '\(made.name)' is the name of an earlier stage ('\(other.name)') or of "
                 + "the same folder; names must differ")
+          }
+          guard stages.count < Self.stageLimit else {
+            throw ConfigError(stage.place, "\(key): more than \(Self.stageLimit) stages in all")
           }
           stages.append(made)
         }

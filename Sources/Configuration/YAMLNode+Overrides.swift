@@ -18,6 +18,9 @@ struct Override {
     guard !path.contains(where: \.isEmpty) else {
       throw ConfigError(start, "an empty name between dots")
     }
+    guard path.count <= YAMLNode.Limit.depth else {
+      throw ConfigError(start, "nested more than \(YAMLNode.Limit.depth) levels deep")
+    }
     let written = text[text.index(after: equals)...]
     let column = path.joined(separator: ".").count + 2
     guard !written.allSatisfy(\.isWhitespace) else {

@@ -115,9 +115,10 @@ private let wrongSums: [WrongFile] = [
   after("adam_beta2: -0.1\n", "c.yaml:10:13: adam_beta2: must be at least 0.0 and below 1.0"),
   after("sampling_alpha: -1\n", "c.yaml:10:17: sampling_alpha: must be at least 0.0"),
   after("shards: 0\n", "c.yaml:10:9: shards: must be from 1 to 65536, found the number 0"),
+  after("columns: {tag: 0}\n", "c.yaml:10:10: columns: token and tag are both column 0"),
   after("bf16: true\n", "c.yaml:10:7: bf16 is not available in this version"),
   after("precision: bf16\n", "c.yaml:10:12: bf16 is not available in this version"),
-  after("max_length: 2\n", "c.yaml:10:13: max_length: must be at least 3"),
+  after("max_length: 2\n", "c.yaml:10:13: max_length: must be from 3 to"),
   after(
     "max_length: 64\nwindow_stride: 62\n",
     "c.yaml:11:16: window_stride: 62 leaves no room in windows of 64 tokens, 2 of them special; use 61"
@@ -256,4 +257,38 @@ func aWrongFileIsOneLineWithItsPlace(file: WrongFile) {
 @Test func aByteOrderMarkAndCarriageReturnsAreFine() throws {
   let text = "\u{FEFF}" + smallest.split(separator: "\n").joined(separator: "\r\n")
   #expect(try configuration(text) == configuration(smallest))
+}
+
+/// Minimal standard generator: enough to pick bytes, and the same everywhere.
+private struct ByteStream {
+  var state: UInt64
+
+  mutating func next(below bound: Int) -> Int {
+    state = state * 48271 % 2_147_483_647
+    return Int(state) % bound
+  }
+}
+
+@Test func damagedFilesEndInARunOrInOneLine() {
+  let special = Array("{}[]:,-&*!|>'\"%@`#?\n \t0.ae~\u{FF}".utf8)
+  for seed in 1...3000 {
+    var random = ByteStream(state: UInt64(seed))
+    var bytes = Array((smallest + "stages: [{name: 'a {language}', each: language}]\n").utf8)
+    for _ in 0...random.next(below: 4) {
+      let place = random.next(below: bytes.count)
+      switch random.next(below: 3) {
+      case 0: bytes.remove(at: place)
+      case 1: bytes[place] = special[random.next(below: special.count)]
+      default: bytes.insert(special[random.next(below: special.count)], at: place)
+      }
+    }
+    do {
+      let node = try YAMLNode.parse(bytes, source: "c.yaml")
+      let run = try configuration(String(decoding: bytes, as: UTF8.self))
+      #expect(try configuration(run.description) == run, "seed \(seed): \(node)")
+    } catch {
+      let line = "\(error)"
+      #expect(line.hasPrefix("c.yaml:") && !line.contains("\n"), "seed \(seed): \(line)")
+    }
+  }
 }

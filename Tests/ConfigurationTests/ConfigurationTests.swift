@@ -186,5 +186,5 @@ func overrideErrorsNameTheOverride(override: String, expected: String) {
     #expect(Set(keys.map(\.name)).count == keys.count)
     for key in keys { #expect(reference.contains("  \(key.name) "), "\(key.name)") }
   }
-  #expect(reference.contains("default: 5e-05."))
+  #expect(reference.contains("[number; default 5e-05]"))
 }
