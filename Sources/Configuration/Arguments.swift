@@ -39,7 +39,7 @@ public struct Positional: Sendable, Equatable {
   public var count: Count
   public var help: String
 
-  public init(_ name: String, _ count: Count = .one, _ help: String) {
+  public init(_ name: String, count: Count = .one, _ help: String) {
     self.name = name
     self.count = count
     self.help = help

@@ -41,7 +41,8 @@ extension ConfigRecord {
 
   static func read(_ node: YAMLNode, key path: String) throws(ConfigError) -> Self {
     guard case .mapping(let entries) = node.content else {
-      throw mismatch(node, path, "a mapping of keys")
+      throw mismatch(
+        node, path.isEmpty ? "the configuration" : path, "a mapping of keys")
     }
     let byName = Dictionary(uniqueKeysWithValues: fields.map { ($0.key.name, $0) })
     var record = Self()

@@ -9,8 +9,8 @@ extension RunConfiguration: CustomStringConvertible {
       guard let value else { return }
       lines.append(String(repeating: " ", count: indent) + "\(name): \(value)")
     }
-    add(0, "output_dir", outputDirectory.yaml)
     for field in RunFile.ownFields { add(0, field.key.name, field.show(self)) }
+    add(0, "output_dir", outputDirectory.yaml)
     switch start {
     case .checkpoint(let directory): add(0, "init", directory.yaml)
     case .shape(let shape): add(0, "model", shape.yaml)
@@ -27,7 +27,8 @@ extension RunConfiguration: CustomStringConvertible {
     }
     lines.append("stages:")
     for stage in stages {
-      lines.append("  - name: \(stage.name.yaml)")
+      lines.append("  - name: \(stage.template.yaml)")
+      add(4, "each", stage.eachLanguage.map { _ in "language" })
       switch stage.start {
       case .run: break
       case .stage(let name): add(4, "init", name.yaml)
@@ -126,14 +127,12 @@ extension RunConfiguration {
       if !lines.isEmpty { lines.append("") }
       lines.append("Keys of \(mapping):")
       for key in keys {
-        let meaning = "\(key.help) \(key.kind.capitalizedFirst); default: \(key.defaultText)."
+        let fallback = key.defaultText
+        let otherwise = fallback.hasPrefix("required") ? fallback : "default \(fallback)"
+        let meaning = "\(key.help) [\(key.kind); \(otherwise)]"
         lines += TextLayout.row(key.name, meaning, indent: 2, column: 32)
       }
     }
     return lines.joined(separator: "\n") + "\n"
   }
-}
-
-extension String {
-  fileprivate var capitalizedFirst: String { prefix(1).uppercased() + dropFirst() }
 }

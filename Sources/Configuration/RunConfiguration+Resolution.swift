@@ -14,7 +14,7 @@ extension RunConfiguration {
     self.init(start: start, languages: languages, outputDirectory: output, stages: [])
     for field in RunFile.ownFields { field.apply(file, &self) }
     tokenizer = file.tokenizer.map { Self.joined(folder, $0.value) }
-    columns = Columns(file.columns?.value ?? ColumnsFile())
+    columns = try Columns(file.columns)
     try checkPrecision(file)
     try checkWindows(file)
     stages = try StageBuilder(file: root, run: self, folder: folder).stages()
@@ -106,9 +106,13 @@ extension ModelShape {
 }
 
 extension RunConfiguration.Columns {
-  fileprivate init(_ file: ColumnsFile) {
+  fileprivate init(_ file: Placed<ColumnsFile>?) throws(ConfigError) {
     self.init()
-    for field in ColumnsFile.fields { field.apply(file, &self) }
+    guard let file else { return }
+    for field in ColumnsFile.fields { field.apply(file.value, &self) }
+    guard token != tag else {
+      throw ConfigError(file.place, "columns: token and tag are both column \(token)")
+    }
   }
 }
 

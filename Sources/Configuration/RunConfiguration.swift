@@ -139,14 +139,18 @@ public struct Stage: Sendable, Equatable, Codable {
 
   /// Unique in the run, as is `folderName`.
   public var name: String
-  /// The language an `each: language` stage was made for.
-  public var eachLanguage: String?
+  /// The name as the file says it, with `{language}` in it if the stage is one of those made for each
+  /// language. Stages of one template differ in language alone: a column of a table of scores.
+  public var template: String
   public var start: Start
   /// Codes of the languages trained on, in the run's order; at least one.
   public var languages: [String]
   /// Whether moments and schedule begin anew; false continues those of the stage it starts from.
   public var resetOptimizer: Bool
   public var training: TrainingConfiguration
+
+  /// The language that an `each: language` stage was made for.
+  public var eachLanguage: String? { template.contains("{language}") ? languages.first : nil }
 
   /// `name` with `-` for each space: the stage's folder below the run's output directory.
   public var folderName: String { name.split(separator: " ").joined(separator: "-") }
@@ -247,6 +251,9 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   public var earlyStoppingPatience: Int?
   /// Steps between lines of the log.
   public var loggingSteps = 10
+
+  /// The defaults.
+  public init() {}
 }
 
 extension TrainingConfiguration: HasDefaults {

@@ -25,11 +25,11 @@ struct RunFile: ConfigRecord {
   static let ownFields: [Field<RunFile, RunConfiguration>] = [
     Field("task", \.task, into: \.task, "What the model learns."),
     Field(
-      "init", \.start, .notEmpty, default: "none; this or model",
+      "init", \.start, .notEmpty, default: "required, or model",
       otherNames: ["model_name_or_path", "pretrained_model_name_or_path"],
       "A checkpoint directory (Hugging Face layout) to start from."),
     Field(
-      "model", \.model, default: "none; this or init",
+      "model", \.model, default: "required, or init",
       "A shape to start from with random weights; needs tokenizer."),
     Field(
       "tokenizer", \.tokenizer, .notEmpty, default: "the checkpoint's",
@@ -42,21 +42,23 @@ struct RunFile: ConfigRecord {
       "labels", \.labels, into: \.labels, "One label set for all languages, or a head for each."),
     Field("head", \.head, into: \.head, "What scores the words."),
     Field(
-      "max_length", \.maxLength, .atLeast(3), into: \.maxLength, default: "the model's",
+      "max_length", \.maxLength, .inside(3...1_048_576), into: \.maxLength, default: "the model's",
       otherNames: ["max_seq_length"],
       "Tokens in a window at most; longer sentences are cut into windows, never truncated."),
     Field(
       "window_stride", \.windowStride, .atLeast(0), into: \.windowStride,
       default: "a quarter of a window, at most 64", otherNames: ["stride", "doc_stride"],
       "Tokens that neighbouring windows of a sentence share at most."),
-    Field("seed", \.seed, .atLeast(0), into: \.seed, "Of everything random."),
+    Field("seed", \.seed, .atLeast(0), into: \.seed, "Seed of everything random."),
     Field(
       "full_determinism", \.fullDeterminism, into: \.fullDeterminism,
       "Same weight bits for any number of ranks."),
     Field(
       "shards", \.shards, .inside(1...65536), into: \.shards,
       "Parts each batch is cut into; the most ranks there can be."),
-    Field("precision", \.precision, into: \.precision, "Of products; bf16 is for later versions."),
+    Field(
+      "precision", \.precision, into: \.precision,
+      "Number format of products; bf16 is not available yet."),
     Field(
       "bf16", \.bf16, default: "false", "Hugging Face's way to say precision: bf16."),
     Field(

@@ -6,6 +6,8 @@ struct StageBuilder {
   let run: RunConfiguration
   let folder: String
 
+  private static let stageLimit = 10_000
+
   private var codes: [String] { run.languages.map(\.code) }
 
   func stages() throws(ConfigError) -> [Stage] {
@@ -29,6 +31,9 @@ struct StageBuilder {
               "\(key).name: '\(made.name)' is the name of an earlier stage ('\(other.name)') or of "
                 + "the same folder; names must differ")
           }
+          guard stages.count < Self.stageLimit else {
+            throw ConfigError(stage.place, "\(key): more than \(Self.stageLimit) stages in all")
+          }
           stages.append(made)
         }
       }
@@ -39,7 +44,8 @@ struct StageBuilder {
         languages: codes, ownMetricLanguages: runMetricLanguages, runMetricLanguages: nil)
       stages = [
         Stage(
-          name: "train", start: .run, languages: codes, resetOptimizer: true, training: training)
+          name: "train", template: "train", start: .run, languages: codes, resetOptimizer: true,
+          training: training)
       ]
     }
     try checkUsed(stages)
@@ -90,7 +96,7 @@ struct StageBuilder {
         stage.value.training.metricLanguages, key: "\(key).metric_languages", needDev: true),
       runMetricLanguages: runMetricLanguages)
     return Stage(
-      name: name, eachLanguage: language, start: start ?? .run, languages: trained,
+      name: name, template: template.value, start: start ?? .run, languages: trained,
       resetOptimizer: reset?.value ?? true, training: training)
   }
 

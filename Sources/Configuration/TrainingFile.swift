@@ -47,24 +47,29 @@ struct TrainingFile: ConfigRecord {
 
   private static let batchFields: [Field<TrainingFile, TrainingConfiguration>] = [
     Field(
-      "per_step_sentences", \.perStepSentences, .atLeast(1), default: "this or per_step_tokens",
+      "per_step_sentences", \.perStepSentences, .inside(1...1_000_000_000),
+      default: "required, or per_step_tokens",
       otherNames: [
         "per_device_train_batch_size", "train_batch_size", "batch_size",
         "gradient_accumulation_steps",
       ],
       "Sentences of one step's batch, over all ranks."),
     Field(
-      "per_step_tokens", \.perStepTokens, .atLeast(1), default: "this or per_step_sentences",
+      "per_step_tokens", \.perStepTokens, .inside(1...1_000_000_000),
+      default: "required, or per_step_sentences",
       "Tokens of one step's batch, over all ranks."),
     Field(
-      "max_tokens_per_pass", \.maxTokensPerPass, .atLeast(1), into: \.maxTokensPerPass,
+      "max_tokens_per_pass", \.maxTokensPerPass, .inside(1...1_000_000_000),
+      into: \.maxTokensPerPass,
       default: "no bound",
       "Tokens a rank works on at once at most; bounds memory by accumulating gradients."),
     Field(
-      "num_train_epochs", \.numTrainEpochs, .above(0), default: "3.0", otherNames: ["epochs"],
+      "num_train_epochs", \.numTrainEpochs,
+      Requirement(text: "above 0.0 and at most 1000000.0") { $0 > 0 && $0 <= 1_000_000 },
+      default: "3.0", otherNames: ["epochs"],
       "Passes over the data; this or max_steps."),
     Field(
-      "max_steps", \.maxSteps, .atLeast(1), default: "by num_train_epochs",
+      "max_steps", \.maxSteps, .inside(1...1_000_000_000), default: "by num_train_epochs",
       "Steps of the optimiser; this or num_train_epochs."),
     Field(
       "sampling_alpha", \.samplingAlpha, .atLeast(0), into: \.samplingAlpha,
@@ -74,10 +79,10 @@ struct TrainingFile: ConfigRecord {
   private static let optimizerFields: [Field<TrainingFile, TrainingConfiguration>] = [
     Field(
       "learning_rate", \.learningRate, .above(0), into: \.learningRate, otherNames: ["lr"],
-      "The peak."),
+      "Peak learning rate."),
     Field(
       "head_learning_rate", \.headLearningRate, .above(0), into: \.headLearningRate,
-      default: "learning_rate", "The head's peak."),
+      default: "learning_rate", "Peak learning rate of the head."),
     Field(
       "layer_learning_rate_decay", \.layerLearningRateDecay,
       Requirement(text: "above 0.0 and at most 1.0") { $0 > 0 && $0 <= 1 },
@@ -87,20 +92,26 @@ struct TrainingFile: ConfigRecord {
       "lr_scheduler_type", \.lrSchedulerType, into: \.lrSchedulerType,
       "How the rate falls after the warm-up."),
     Field(
-      "warmup_steps", \.warmupSteps, .atLeast(0), default: "0",
+      "warmup_steps", \.warmupSteps, .inside(0...1_000_000_000), default: "0",
       "Steps in which the rate rises from 0; this or warmup_ratio."),
     Field(
       "warmup_ratio", \.warmupRatio, .inside(0...1), default: "by warmup_steps",
       otherNames: ["warmup_proportion"], "The same as a share of all steps."),
     Field(
       "weight_decay", \.weightDecay, .atLeast(0), into: \.weightDecay,
-      "AdamW's, decoupled from the gradient."),
+      "AdamW's weight decay, apart from the gradient."),
     Field(
       "weight_decay_on", \.weightDecayOn, into: \.weightDecayOn,
-      "matrices spares biases and LayerNorm."),
-    Field("adam_beta1", \.adamBeta1, .inside(0..<1), into: \.adamBeta1, "Of the first moment."),
-    Field("adam_beta2", \.adamBeta2, .inside(0..<1), into: \.adamBeta2, "Of the second moment."),
-    Field("adam_epsilon", \.adamEpsilon, .above(0), into: \.adamEpsilon, "Added to its root."),
+      "What decays; matrices spares biases and LayerNorm."),
+    Field(
+      "adam_beta1", \.adamBeta1, .inside(0..<1), into: \.adamBeta1,
+      "AdamW's decay of the first moment."),
+    Field(
+      "adam_beta2", \.adamBeta2, .inside(0..<1), into: \.adamBeta2,
+      "AdamW's decay of the second moment."),
+    Field(
+      "adam_epsilon", \.adamEpsilon, .above(0), into: \.adamEpsilon,
+      "AdamW's addend below the fraction."),
     Field(
       "max_grad_norm", \.maxGradNorm, .atLeast(0), into: \.maxGradNorm,
       "Global norm gradients are scaled down to; 0 for none."),
@@ -130,7 +141,8 @@ struct TrainingFile: ConfigRecord {
       "eval_steps", \.evalSteps, .atLeast(1), into: \.evalSteps, default: "none",
       "Steps between evaluations, with eval_strategy: steps."),
     Field(
-      "eval_tokens_per_batch", \.evalTokensPerBatch, .atLeast(1), into: \.evalTokensPerBatch,
+      "eval_tokens_per_batch", \.evalTokensPerBatch, .inside(1...1_000_000_000),
+      into: \.evalTokensPerBatch,
       otherNames: ["per_device_eval_batch_size", "eval_batch_size"],
       "Tokens of an evaluation batch at most."),
     Field(

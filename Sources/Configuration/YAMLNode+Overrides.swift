@@ -18,6 +18,9 @@ struct Override {
     guard !path.contains(where: \.isEmpty) else {
       throw ConfigError(start, "an empty name between dots")
     }
+    guard path.count <= YAMLNode.Limit.depth else {
+      throw ConfigError(start, "nested more than \(YAMLNode.Limit.depth) levels deep")
+    }
     let written = text[text.index(after: equals)...]
     let column = path.joined(separator: ".").count + 2
     guard !written.allSatisfy(\.isWhitespace) else {
@@ -26,8 +29,13 @@ struct Override {
     }
     // Spaces stand in for the key, so that places count within the whole override.
     let indent = String(repeating: " ", count: column - 1)
-    let node = try YAMLNode.parse(Array((indent + written).utf8), source: source)
-    value = node.isNull ? nil : node
+    do {
+      let node = try YAMLNode.parse(Array((indent + written).utf8), source: source)
+      value = node.isNull ? nil : node
+    } catch {
+      guard error.line != 1, !written.contains(where: \.isNewline) else { throw error }
+      throw ConfigError(Place(source, line: 1, column: text.count + 1), error.message)
+    }
   }
 
   var keyPlace: Place { Place(source, line: 1, column: 1) }
