@@ -9,9 +9,8 @@ enum TrainCommand {
   static let command = Command(
     "train", "Trains what a config says: its stages in order, each resumable.",
     positionals: [
-      Positional("CONFIG", .one, "The run, in YAML."),
-      Positional(
-        "KEY=VALUE", .any, "Overrides of the config, dotted: stages.0.learning_rate=1e-5."),
+      Positional("CONFIG", count: .one, "The run, in YAML."),
+      Positional("KEY=VALUE", count: .any, "Overrides of the config, dotted: stages.0.learning_rate=1e-5."),
     ],
     options: [
       Option("out", value: "DIR", "Where the run goes, in place of output_dir."),
