@@ -82,7 +82,7 @@ struct TokenizerJSON {
       guard let pair = row as? [Any], pair.count == 2, let piece = pair[0] as? String,
         let score = pair[1] as? Double
       else { throw error("entry \(pieces.count) of its vocabulary is not a piece with a score") }
-      pieces.append((piece, score))
+      pieces.append((piece, Self.asRustReads(score)))
     }
     guard let unknown = model["unk_id"] as? Int, pieces.indices.contains(unknown) else {
       throw error("its `unk_id` is missing or out of range")
@@ -102,6 +102,22 @@ struct TokenizerJSON {
       normaliser: try normaliser(root["normalizer"] as? [String: Any]),
       pretokeniser: try pretokeniser(root["pre_tokenizer"] as? [String: Any]), path: path,
       files: files)
+  }
+
+  /// The number that the Rust library gets from the shortest digits of `value`.
+  ///
+  /// Its JSON reader takes all digits as one whole number, rounds that, and divides by a power of ten, which
+  /// for 17 digits can miss the nearest number by an ulp: enough to turn a tie between two segmentations.
+  static func asRustReads(_ value: Double) -> Double {
+    let digits = "\(abs(value))"
+    guard !digits.contains("e"), let point = digits.firstIndex(of: "."),
+      let whole = UInt64(digits.filter { $0 != "." })
+    else { return value }
+    let decimals = digits.distance(from: point, to: digits.endIndex) - 1
+    var power = 1.0
+    for _ in 0..<decimals { power *= 10 }
+    guard decimals <= 22 else { return value }
+    return (value < 0 ? -1 : 1) * (Double(whole) / power)
   }
 
   private func normaliser(

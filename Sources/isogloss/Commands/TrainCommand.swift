@@ -46,13 +46,16 @@ enum TrainCommand {
         throw UsageError(
           "--simulate-ranks and a launcher exclude each other", command: "isogloss train")
       }
-      try ThreadGroup.run(ranks: ranks, timeoutSeconds: Double(configuration.ddpTimeout)) {
-        try train(configuration, resume: resume, arguments, over: $0)
+      _ = try ThreadGroup.run(
+        ranks: ranks,
+        settings: CollectiveSettings(timeoutSeconds: Double(configuration.ddpTimeout))
+      ) { communicator in
+        try train(configuration, resume: resume, arguments, over: communicator)
       }
     } else {
       try train(configuration, resume: resume, arguments, over: communicator)
     }
-    Ranks.leave()
+    try Ranks.leave()
     if Signals.stopRequested { exit(130) }
   }
 
