@@ -7,9 +7,13 @@ import Training
 /// Runs on the ranks of an MPI job: the same test on every rank, in the same order.
 @Suite(.enabled(if: Launch.isUnderLauncher, "needs mpirun"), .serialized)
 struct RunUnderMPITests {
+  /// MPI, ended when the process ends.
+  private static let ending: Void = { _ = atexit { try? MPIWorld.finish() } }()
+
   /// Under full determinism an MPI job gives the bits of one rank alone.
   @Test func anMPIJobGivesTheBitsOfOneRank() throws {
     let world = try MPIWorld.start()
+    _ = Self.ending
     var small: SmallRun?
     if world.rank == 0 { small = try SmallRun() }
     // The first rank's folder, as bytes.

@@ -21,7 +21,8 @@ extension Tape {
     let space = qkv.space
     let dropout = nextDropout(rate: rate)
     precondition(
-      dropout.threshold == 0 || !space.places.isEmpty, "dropout over rows without places")
+      dropout.threshold == 0 || space.count == 0 || !space.places.isEmpty,
+      "dropout over rows without places")
     let output = makeTensor(in: space, columns: model, needsGradient: qkv.needsGradient)
     let sequences = sequenceBounds.count - 1
     // Where each sequence's weights begin: heads × length² floats each.

@@ -152,7 +152,8 @@ extension Tape {
     _ body: (UnsafePointer<ck_dropout>, UnsafePointer<ck_place>?) -> Void
   ) {
     precondition(
-      dropout.threshold == 0 || !space.places.isEmpty, "dropout over rows without places")
+      dropout.threshold == 0 || space.count == 0 || !space.places.isEmpty,
+      "dropout over rows without places")
     unsafe withUnsafePointer(to: dropout) { dropout in
       unsafe space.places.withUnsafeBufferPointer { places in
         let first =

@@ -205,7 +205,7 @@ public struct Run {
     } catch {
       throw RunError(.io, "\(directory) cannot be made: \(error.localizedDescription)")
     }
-    try WholeFile.write(text, to: record)
+    try WholeFile.write(Array(text.utf8), to: record)
   }
 
   /// Runs `body` on the first rank alone; if it fails there, all ranks throw.
