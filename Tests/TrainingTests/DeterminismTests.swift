@@ -6,7 +6,9 @@ import Training
 
 /// What a run gives does not depend on how many ranks and threads it has, nor on whether it was stopped.
 @Suite struct RunDeterminismTests {
-  @Test(arguments: [[], ["head=crf"], ["labels=per-language"], ["per_step_sentences=null", "per_step_tokens=300"]])
+  @Test(arguments: [
+    [], ["head=crf"], ["labels=per-language"], ["per_step_sentences=null", "per_step_tokens=300"],
+  ])
   func weightsHaveTheSameBitsForAnyRanksAndThreads(overrides: [String]) throws {
     let small = try SmallRun()
     defer { small.remove() }

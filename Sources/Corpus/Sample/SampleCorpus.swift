@@ -50,7 +50,9 @@ public struct SampleCorpus: Sendable {
       }
       // Sentences without names are few: those of dev and test are not to be in train.
       if part != .train {
-        list.removeAll { $0.fillers.isEmpty && known.contains($0) && meanings[.train]?.contains($0) ?? false }
+        list.removeAll {
+          $0.fillers.isEmpty && known.contains($0) && meanings[.train]?.contains($0) ?? false
+        }
       }
       meanings[part] = list
     }

@@ -52,7 +52,8 @@ public enum TokenizerLoader {
     }
     if file.hasSuffix(".txt") {
       return try wordPiece(
-        bytes, path: file, settings: settings, files: files.isEmpty ? [("vocab.txt", bytes)] : files)
+        bytes, path: file, settings: settings, files: files.isEmpty ? [("vocab.txt", bytes)] : files
+      )
     }
     return try SentencePieceTokenizer(
       bytes: bytes, path: file, others: files.filter { $0.name != "sentencepiece.bpe.model" })

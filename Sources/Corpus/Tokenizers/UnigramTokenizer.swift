@@ -94,7 +94,8 @@ public struct UnigramTokenizer: Tokenizer {
     normalisers.reduce(text) { text, normaliser in
       switch normaliser {
       case .precompiled(let map): return map.normalise(text)
-      case .replace(let old, let new): return text.replacingOccurrences(of: old, with: new, options: .literal)
+      case .replace(let old, let new):
+        return text.replacingOccurrences(of: old, with: new, options: .literal)
       case .joinBlanks(let new): return joinedBlanks(text, new)
       case .strip(let left, let right):
         var scalars = Substring(text).unicodeScalars

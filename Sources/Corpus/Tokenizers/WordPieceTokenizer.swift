@@ -168,7 +168,9 @@ public struct WordPieceTokenizer: Tokenizer {
     if normalisation.lowercases {
       text = text.flatMap { scalar -> [Unicode.Scalar] in
         if scalar.value < 0x80 {
-          return [(0x41...0x5A).contains(scalar.value) ? Unicode.Scalar(UInt8(scalar.value + 32)) : scalar]
+          return [
+            (0x41...0x5A).contains(scalar.value) ? Unicode.Scalar(UInt8(scalar.value + 32)) : scalar
+          ]
         }
         return Array(scalar.properties.lowercaseMapping.unicodeScalars)
       }

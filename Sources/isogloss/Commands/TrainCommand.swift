@@ -10,7 +10,8 @@ enum TrainCommand {
     "train", "Trains what a config says: its stages in order, each resumable.",
     positionals: [
       Positional("CONFIG", count: .one, "The run, in YAML."),
-      Positional("KEY=VALUE", count: .any, "Overrides of the config, dotted: stages.0.learning_rate=1e-5."),
+      Positional(
+        "KEY=VALUE", count: .any, "Overrides of the config, dotted: stages.0.learning_rate=1e-5."),
     ],
     options: [
       Option("out", value: "DIR", "Where the run goes, in place of output_dir."),

@@ -1,0 +1,228 @@
+import Checkpoints
+import Foundation
+import TestSupport
+import Testing
+
+/// The built program as people run it: bad input gives one line that begins with `isogloss:` and an exit code.
+@Suite(.enabled(if: Program.isBuilt, "needs the program beside the tests"))
+struct CommandLineTests {
+  private func expectFailure(
+    _ arguments: [String], code: Int32, _ fragments: [String], launcher: [String] = [],
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    let outcome = try Program.run(arguments, launcher: launcher)
+    let lines = outcome.error.split(separator: "\n").filter { $0.hasPrefix("isogloss:") }
+    #expect(outcome.code == code, "\(outcome.error)", sourceLocation: sourceLocation)
+    #expect(lines.count == 1, "\(outcome.error)", sourceLocation: sourceLocation)
+    for fragment in fragments {
+      #expect(
+        lines.first?.contains(fragment) ?? false, "'\(fragment)' is not in: \(outcome.error)",
+        sourceLocation: sourceLocation)
+    }
+  }
+
+  /// A small run on disk, trained, and the arguments that trained it.
+  private func trained() throws -> (small: SmallRun, config: String, model: String) {
+    let small = try SmallRun(sentences: 40)
+    let config = small.folder + "/run.yaml"
+    try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
+    let outcome = try Program.run(["train", config, "max_steps=3"])
+    #expect(outcome.code == 0, "\(outcome.error)")
+    return (small, config, small.folder + "/out/train/model")
+  }
+
+  @Test func badCorporaAreNamedByFileAndLine() throws {
+    let (small, _, model) = try trained()
+    defer { small.remove() }
+    let file = small.folder + "/bad.conll"
+    func evaluate(_ bytes: [UInt8], code: Int32, _ fragments: String...) throws {
+      try Data(bytes).write(to: URL(filePath: file))
+      try expectFailure(["evaluate", model, "--data", file], code: code, fragments)
+    }
+    try evaluate(
+      Array("Anna\tB-PER\nJo\u{E9}".utf8.dropLast()) + [0x09, 0x4F, 0x0A], code: 65, "bad.conll:2",
+      "UTF-8")
+    try evaluate(Array("Anna\tB-PER\nsings\n\n".utf8), code: 65, "bad.conll:2", "tag")
+    try evaluate(Array("Anna\tB-PER\nsings\tB-SONG\n\n".utf8), code: 65, "bad.conll:2", "B-SONG")
+    try evaluate([], code: 65, "bad.conll")
+    try expectFailure(
+      ["evaluate", model, "--data", small.folder + "/none.conll"], code: 66, ["none.conll"])
+  }
+
+  @Test func badConfigsAreNamedByPlace() throws {
+    let (small, config, _) = try trained()
+    defer { small.remove() }
+    try expectFailure(["train", config, "learning_rte=1e-3"], code: 78, ["learning_rate"])
+    try expectFailure(["train", config, "max_steps=many"], code: 78, ["max_steps"])
+    try expectFailure(["train", small.folder + "/none.yaml"], code: 66, ["none.yaml"])
+    try expectFailure(["trian", config], code: 64, ["train"])
+    try expectFailure(["train", config, "--treads", "2"], code: 64, ["--threads"])
+    // The directory holds the run that made the model.
+    try expectFailure(["train", config, "max_steps=3"], code: 78, ["already holds a run"])
+    try expectFailure(
+      ["train", config, "max_steps=4", "--resume", "auto"], code: 78, ["another config"])
+    try expectFailure(
+      ["train", config, "--out", small.folder + "/more", "shards=2", "--simulate-ranks", "3"],
+      code: 78, ["shards", "set shards to 3"])
+  }
+
+  @Test func badCheckpointsAreNamedByFileAndTensor() throws {
+    let (small, config, model) = try trained()
+    defer { small.remove() }
+    let weights = model + "/model.safetensors"
+    let whole = try #require(FileManager.default.contents(atPath: weights))
+    let data = small.folder + "/sample/en.test.conll"
+    func expectBad(_ bytes: Data, _ fragments: String...) throws {
+      try bytes.write(to: URL(filePath: weights))
+      try expectFailure(["evaluate", model, "--data", data], code: 65, fragments)
+    }
+    try expectBad(whole.prefix(whole.count - 100), "model.safetensors")
+    try expectBad(whole.prefix(5), "model.safetensors")
+    var lying = whole
+    lying.replaceSubrange(0..<8, with: [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F])
+    try expectBad(lying, "model.safetensors")
+    try whole.write(to: URL(filePath: weights))
+
+    let path = model + "/config.json"
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    try text.replacing("\"intermediate_size\": 64", with: "\"intermediate_size\": 48").write(
+      toFile: path, atomically: true, encoding: .utf8)
+    try expectFailure(
+      ["evaluate", model, "--data", data], code: 65, ["encoder.layer.0.intermediate", "[64, 32]"])
+    try text.write(toFile: path, atomically: true, encoding: .utf8)
+
+    // A tokenizer with more ids than the embedding has rows.
+    let vocabulary = model + "/vocab.txt"
+    let pieces = try String(contentsOfFile: vocabulary, encoding: .utf8)
+    try (pieces + "one\ntwo\n").write(toFile: vocabulary, atomically: true, encoding: .utf8)
+    try expectFailure(["evaluate", model, "--data", data], code: 65, ["tokenizer", "rows"])
+    _ = config
+  }
+
+  @Test(.enabled(if: Program.canMount, "needs root, to mount a small tmpfs"))
+  func aFullDiskLosesNothing() throws {
+    let (small, config, _) = try trained()
+    defer { small.remove() }
+    let disk = small.folder + "/disk"
+    try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: true)
+    try #require(Program.shell("mount -t tmpfs -o size=100k tmpfs \(disk)") == 0)
+    defer { _ = Program.shell("umount \(disk)") }
+    try expectFailure(
+      ["train", config, "max_steps=3", "--out", disk + "/out"], code: 74, ["space", disk])
+    let left = try FileManager.default.subpathsOfDirectory(atPath: disk + "/out")
+    #expect(!left.contains { $0.contains("model.safetensors") }, "\(left)")
+  }
+
+  /// A rank that dies takes the others with it, in one line; the run then goes on to the same bits.
+  @Test(.enabled(if: Program.hasMPI, "needs mpirun"), .timeLimit(.minutes(3)))
+  func aKilledRankEndsTheOthersAndTheRunGoesOn() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let config = small.folder + "/run.yaml"
+    try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
+    let overrides = ["max_steps=400", "save_strategy=steps", "save_steps=20", "seed=5"]
+    let unbroken = try Program.run(
+      ["train", config] + overrides + ["--out", small.folder + "/a", "--json"],
+      launcher: Program.mpirun(2))
+    #expect(unbroken.code == 0, "\(unbroken.error)")
+
+    let arguments = ["train", config] + overrides + ["--out", small.folder + "/b", "--json"]
+    let broken = try Program.start(arguments, launcher: Program.mpirun(2))
+    // The second rank is killed once a checkpoint is there.
+    let deadline = Date() + 60
+    while Date() < deadline,
+      !FileManager.default.fileExists(atPath: small.folder + "/b/train/checkpoint-40")
+    {
+      usleep(2000)
+    }
+    #expect(Program.shell("pkill -KILL -n -f '[i]sogloss train .*\(small.folder)/b'") == 0)
+    let killed = Date()
+    let outcome = broken.finish()
+    #expect(Date().timeIntervalSince(killed) < 10)
+    #expect(outcome.code != 0)
+    let lines = outcome.error.split(separator: "\n").filter { $0.hasPrefix("isogloss:") }
+    #expect(lines.count == 1, "\(outcome.error)")
+
+    let resumed = try Program.run(
+      arguments + ["--resume", "auto"], launcher: Program.mpirun(2))
+    #expect(resumed.code == 0, "\(resumed.error)")
+    #expect(try Program.hash(resumed.output) == Program.hash(unbroken.output))
+  }
+}
+
+/// The program under test, and what it needs of the machine.
+enum Program {
+  static let path = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+    .appending(path: "isogloss").path
+
+  static var isBuilt: Bool { FileManager.default.isExecutableFile(atPath: path) }
+  static var hasMPI: Bool { shell("command -v mpirun >/dev/null") == 0 && isBuilt }
+  static var canMount: Bool {
+    getuid() == 0
+      && shell("d=$(mktemp -d) && mount -t tmpfs tmpfs $d 2>/dev/null && umount $d") == 0
+  }
+
+  static func mpirun(_ ranks: Int) -> [String] {
+    ["mpirun"] + (getuid() == 0 ? ["--allow-run-as-root"] : [])
+      + ["--oversubscribe", "--bind-to", "none", "-n", "\(ranks)"]
+  }
+
+  static func shell(_ command: String) -> Int32 {
+    let process = Process()
+    process.executableURL = URL(filePath: "/bin/sh")
+    process.arguments = ["-c", command]
+    guard (try? process.run()) != nil else { return -1 }
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+
+  /// The weight hash of the one result that a run printed.
+  static func hash(_ output: String) throws -> String {
+    let value = try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any]
+    return try #require(value?["weightHash"] as? String)
+  }
+
+  struct Outcome {
+    var code: Int32
+    var output: String
+    var error: String
+  }
+
+  /// A started program, whose output goes to files so that no pipe can fill.
+  struct Started {
+    let process: Process
+    let folder: String
+
+    func finish() -> Outcome {
+      process.waitUntilExit()
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      func text(_ name: String) -> String {
+        let bytes = FileManager.default.contents(atPath: folder + "/" + name) ?? Data()
+        return String(decoding: bytes, as: UTF8.self)
+      }
+      return Outcome(
+        code: process.terminationStatus, output: text("output"), error: text("error"))
+    }
+  }
+
+  static func start(_ arguments: [String], launcher: [String] = []) throws -> Started {
+    let folder = NSTemporaryDirectory() + "isogloss-out-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    func file(_ name: String) throws -> FileHandle {
+      _ = FileManager.default.createFile(atPath: folder + "/" + name, contents: nil)
+      return try FileHandle(forWritingTo: URL(filePath: folder + "/" + name))
+    }
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = launcher + [path] + arguments
+    process.standardOutput = try file("output")
+    process.standardError = try file("error")
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    return Started(process: process, folder: folder)
+  }
+
+  static func run(_ arguments: [String], launcher: [String] = []) throws -> Outcome {
+    try start(arguments, launcher: launcher).finish()
+  }
+}
