@@ -4,6 +4,8 @@
 #include "elementwise.h"
 #include "philox.h"
 #include "rows.h"
+#include "product.h"
+#include "attention.h"
 
 static bool runs_here(void) {
 #ifdef NEEDS_AVX512
@@ -12,15 +14,6 @@ static bool runs_here(void) {
 #else
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
-}
-
-extern const ck_table ck_table_reference;
-static size_t attention_scratch(size_t length, size_t width) {
-  return ck_table_reference.attention_scratch(length, width);
-}
-static void attention_forward(const ck_attention *a, float *out) { ck_table_reference.attention_forward(a, out); }
-static void attention_backward(const ck_attention *a, const float *dout, float *dq, float *dk, float *dv) {
-  ck_table_reference.attention_backward(a, dout, dq, dk, dv);
 }
 
 extern const ck_table TABLE;
