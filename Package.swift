@@ -13,11 +13,9 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = [])
-  -> Target
-{
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
   .testTarget(
-    name: name, dependencies: dependencies + ["TestSupport"], resources: resources,
+    name: name, dependencies: dependencies + ["TestSupport"], exclude: exclude,
     swiftSettings: strict)
 }
 
@@ -70,12 +68,15 @@ let package = Package(
       swiftSettings: strict),
     tests("DeterminismTests", ["Determinism"]),
     tests("KernelsTests", ["CKernels", "Determinism"]),
-    tests("TensorsTests", ["Tensors", "Checkpoints", "Determinism"]),
-    tests("CorpusTests", ["Corpus", "Determinism"]),
+    tests(
+      "TensorsTests", ["Tensors", "Checkpoints", "Determinism"], exclude: ["Fixtures"]),
+    tests("CorpusTests", ["Corpus", "Determinism"], exclude: ["Scores/scores.json"]),
     tests("CollectivesTests", ["Collectives", "Determinism"]),
-    tests("CheckpointsTests", ["Checkpoints"]),
+    tests("CheckpointsTests", ["Checkpoints", "Determinism"], exclude: ["Fixtures"]),
     tests("ConfigurationTests", ["Configuration"]),
-    tests("ModelTests", ["Model", "Tensors", "Checkpoints", "Corpus", "Determinism"]),
+    tests(
+      "ModelTests", ["Training", "Model", "Tensors", "Checkpoints", "Corpus", "Determinism"],
+      exclude: ["Fixtures"]),
     tests(
       "TrainingTests",
       [

@@ -83,8 +83,10 @@ public enum CheckpointDirectory {
   }
 
   private static func spaceMessage(needed: Int, in directory: String) -> String {
-    let free = freeBytes(in: directory).map { ", \($0) free" } ?? ""
-    return "\(needed) bytes needed\(free); free space or set output_dir"
+    let amounts = [
+      needed > 0 ? "\(needed) bytes needed" : nil, freeBytes(in: directory).map { "\($0) free" },
+    ]
+    return amounts.compactMap { $0 }.joined(separator: ", ") + "; free space or set output_dir"
   }
 
   /// The bytes that may still be written below `directory`; nil when the file system does not say.

@@ -29,8 +29,9 @@ public struct CheckpointError: Error, Equatable, CustomStringConvertible {
 
   /// One line: names out of hostile files are cut, and their control characters made visible.
   public var description: String {
-    let parts = [printable(path, limit: 1024), field.map { printable($0, limit: 120) }, message]
-    return parts.compactMap { $0 }.joined(separator: ": ")
+    let place =
+      printable(path, limit: 1024) + (field.map { ": " + printable($0, limit: 120) } ?? "")
+    return place + ": " + printable(message, limit: 2048)
   }
 }
 

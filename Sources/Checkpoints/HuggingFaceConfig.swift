@@ -36,9 +36,12 @@ public struct HuggingFaceConfig: Sendable, Equatable {
   public var architectures: [String]
   /// The labels in the order of their ids; nil when the file names none.
   public var labels: [String]?
-  /// The number of labels: of ``labels``, or what `num_labels` says, or 2 as in `transformers`.
-  public var labelCount: Int
-  /// The type of the stored weights, such as `float32`; nil when the file does not say.
+  /// The number of labels when ``labels`` is nil: what `num_labels` says, or 2 as in `transformers`.
+  public var unnamedLabelCount = 2
+  /// The number of labels, named or not.
+  public var labelCount: Int { labels?.count ?? unnamedLabelCount }
+  /// The type of the stored weights, such as `float32`; nil when the file does not say, in which case
+  /// `transformers` 5 takes that of a tensor it finds.
   public var elementType: String?
   /// The file's members as they were read. Known keys are replaced when written.
   public private(set) var members = JSONObject()
@@ -65,7 +68,6 @@ public struct HuggingFaceConfig: Sendable, Equatable {
     initializerRange = 0.02
     architectures = []
     labels = nil
-    labelCount = 2
     elementType = nil
   }
 
@@ -184,7 +186,7 @@ public struct HuggingFaceConfig: Sendable, Equatable {
     if let labels, let declared, declared != labels.count {
       throw keys.wrong("num_labels", "\(declared), but \(labels.count) labels are named")
     }
-    labelCount = labels?.count ?? declared ?? 2
+    unnamedLabelCount = declared ?? 2
   }
 
   // MARK: Writing
@@ -236,9 +238,10 @@ public struct HuggingFaceConfig: Sendable, Equatable {
     }
     var names = JSONObject()
     var ids = JSONObject()
+    var seen: Set<String> = []
     for (id, label) in labels.enumerated() {
       names.append(unique: String(id), .string(label))
-      ids[label] = JSONValue(id)
+      if seen.insert(label).inserted { ids.append(unique: label, JSONValue(id)) }
     }
     object["id2label"] = .object(names)
     object["label2id"] = .object(ids)

@@ -55,7 +55,8 @@ struct JSONScanner {
       guard peek() == UInt8(ascii: "\"") else { throw wrong("a name in quotes expected") }
       let name = try string()
       guard names.insert(name).inserted else {
-        throw JSONError(field: name, message: "the name appears twice")
+        throw JSONError(
+          field: name, message: "the name ‘\(printable(name, limit: 80))’ appears twice")
       }
       try expect(":", "after a name")
       try body(&self, name)

@@ -64,7 +64,7 @@ struct SafetensorsHeader {
             list.append(try Self.readEntry(&scanner, name))
           }
         } catch {
-          throw JSONError(field: error.field ?? name, message: error.message)
+          throw JSONError(field: name, message: error.message)
         }
       }
       try scanner.finish()

@@ -1,6 +1,7 @@
 import Determinism
 import Tensors
 import TestSupport
+import Testing
 
 /// One operation with inputs, as the tests of gradients and of bits run it.
 ///

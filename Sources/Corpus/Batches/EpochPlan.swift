@@ -98,9 +98,10 @@ public struct StagePlan: Sendable {
     return (epoch, step - starts[epoch])
   }
 
-  /// The steps of `epochs` epochs from the first; a part of an epoch is rounded up to whole steps.
+  /// The steps of `epochs` epochs from the first, at most 10⁹; a part of an epoch is rounded up to whole
+  /// steps.
   public mutating func stepCount(epochs: Double) -> Int {
-    precondition(epochs.isFinite && epochs >= 0, "\(epochs) epochs")
+    precondition(epochs >= 0 && epochs <= 1e9, "\(epochs) epochs")
     let whole = Int(epochs.rounded(.down))
     let part = epochs - Double(whole)
     let full = firstStep(ofEpoch: whole)

@@ -14,7 +14,8 @@ extension SentenceReader {
   ///
   /// Without tags (`tagged` false) the same lines are rows, whatever stands in their tag column; if
   /// columns are separated by tabs, a row may then lack it.
-  static func conll(_ file: TextFile, columns: ColumnChoice, tagged: Bool) throws(CorpusError)
+  package static func conll(_ file: TextFile, columns: ColumnChoice, tagged: Bool)
+    throws(CorpusError)
     -> [Sentence]
   {
     guard let layout = RowLayout(of: file) else { throw empty(file) }

@@ -10,7 +10,7 @@ extension SentenceReader {
   ///   IOB2 tags.
   ///
   /// The first of the names that is there counts, tags before spans.
-  static func jsonLines(_ file: TextFile, tagged: Bool) throws(CorpusError) -> [Sentence] {
+  package static func jsonLines(_ file: TextFile, tagged: Bool) throws(CorpusError) -> [Sentence] {
     var sentences: [Sentence] = []
     var lines = file.lines
     while let line = lines.next() {

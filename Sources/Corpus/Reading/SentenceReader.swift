@@ -43,8 +43,13 @@ public enum SentenceReader {
     path.hasSuffix(".jsonl") || path.hasSuffix(".jsonl.gz")
   }
 
-  /// A word of a file for a message: in quotes, cut after 40 characters.
+  /// A word of a file for a message: in quotes, on one line, cut after 40 characters.
   static func quoted(_ text: String) -> String {
-    text.count > 40 ? "'\(text.prefix(40))…'" : "'\(text)'"
+    var shown = ""
+    for scalar in text.unicodeScalars.prefix(40) {
+      shown.unicodeScalars.append(
+        scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
+    }
+    return text.unicodeScalars.count > 40 ? "'\(shown)…'" : "'\(shown)'"
   }
 }

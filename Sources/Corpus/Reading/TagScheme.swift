@@ -19,13 +19,15 @@ struct TagSpelling {
   /// Where the type begins in the tag's bytes.
   static let typeOffset = 2
 
-  /// Nil unless the bytes are `O`, or one of `B- I- E- S- L- U-` and a type.
+  /// Nil unless the bytes are `O`, or one of `B- I- E- S- L- U-` and a type without control characters.
   init?(_ bytes: some Collection<UInt8>) {
     guard let first = bytes.first else { return nil }
     let rest = bytes.dropFirst()
     if first == UInt8(ascii: "O"), rest.isEmpty {
       prefix = first
-    } else if "BIESLU".utf8.contains(first), rest.first == UInt8(ascii: "-"), rest.count > 1 {
+    } else if "BIESLU".utf8.contains(first), rest.first == UInt8(ascii: "-"), rest.count > 1,
+      rest.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+    {
       prefix = first
     } else {
       return nil

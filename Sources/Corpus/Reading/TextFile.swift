@@ -67,7 +67,7 @@ package struct TextFile {
       throw CorpusError(
         .missing, path,
         cause == ENOENT
-          ? "there is no such file; check the path (relative paths start at the config's folder)"
+          ? "there is no such file; check the path"
           : "cannot be opened: \(reason(cause)); check its permissions")
     }
     defer { close(file) }

@@ -1,4 +1,5 @@
 import Corpus
+import Determinism
 import Foundation
 import Testing
 
@@ -25,6 +26,7 @@ private let tags = [["B-PER", "O", "B-LOC", "O"], ["O", "B-MISC"]]
     // Comments before, between and within sentences; one holds a tab, one has as many blanks as a row.
     "# newdoc\n# id 7\tdomain=en\nAda B-PER\nvisited O\n# a note here\nRome B-LOC\n. O\n\n"
       + "# note\n# O\n1 B-MISC\n# end\n",
+    "# id 7\tdomain=en\nAda\tB-PER\nvisited\tO\nRome\tB-LOC\n.\tO\n\n# id 8\tdomain=en\n#\tO\n1\tB-MISC\n",
     "# newdoc\n#\n# text = Ada visited Rome .\nAda\tB-PER\nvisited\tO\nRome\tB-LOC\n.\tO\n\n"
       + "# text = # 1\n#\tO\n1\tB-MISC\n",
   ])
@@ -109,7 +111,9 @@ private let tags = [["B-PER", "O", "B-LOC", "O"], ["O", "B-MISC"]]
       try SentenceReader.read("/nonexistent/a.conll")
     }
     #expect(missing?.code == .missing)
-    let folder = #expect(throws: CorpusError.self) { try SentenceReader.read("/tmp") }
+    let folder = #expect(throws: CorpusError.self) {
+      try SentenceReader.read(FileManager.default.temporaryDirectory.path)
+    }
     #expect(folder?.code == .missing)
   }
 
@@ -120,5 +124,39 @@ private let tags = [["B-PER", "O", "B-LOC", "O"], ["O", "B-MISC"]]
       #expect(error.message.contains("not UTF-8"))
     }
     #expect(try failure(Array("a\tO\n".utf8) + [0xC3]).line == 2)
+  }
+
+  @Test func noBytesMakeTheReaderTrap() throws {
+    let pieces: [[UInt8]] =
+      [
+        "#", " ", "\t", "\n", "\r\n", "\r", "O", "B-X", "-DOCSTART-", "é", "{", "\"words\":[\"a\"]",
+        ",",
+        "\"tags\":[\"O\"]", "}", "\u{FEFF}", "word",
+      ].map { Array($0.utf8) } + [[0xFF], [0x1F, 0x8B], [0]]
+    var random = RandomStream(seed: 11, "bytes")
+    var readable = 0
+    for round in 0..<3000 {
+      // The last three pieces are rare, so that most texts are UTF-8.
+      let bytes = (0..<random.below(40)).flatMap { _ in
+        pieces[random.below(random.below(60) == 0 ? pieces.count : pieces.count - 3)]
+      }
+      for tagged in [true, false] {
+        do throws(CorpusError) {
+          let file = try TextFile(path: "a", bytes: bytes)
+          let sentences =
+            round % 3 == 0
+            ? try SentenceReader.jsonLines(file, tagged: tagged)
+            : try SentenceReader.conll(file, columns: ColumnChoice(), tagged: tagged)
+          readable += 1
+          for sentence in sentences {
+            #expect(!sentence.words.isEmpty && sentence.words.allSatisfy { !$0.isEmpty })
+            #expect(sentence.tags.count == (tagged ? sentence.words.count : 0))
+          }
+        } catch {
+          #expect(error.code == .data && !error.message.contains("\n"), "\(error)")
+        }
+      }
+    }
+    #expect(readable > 100)
   }
 }

@@ -55,6 +55,11 @@ import Testing
     #expect(error.message.contains(message), "\(error)")
   }
 
+  @Test func deepNestingIsAnError() throws {
+    let record = "{\"words\": " + String(repeating: "[", count: 200_000)
+    #expect(try failure(record, ending: ".jsonl").message.contains("not a JSON object"))
+  }
+
   @Test func emptyFilesAreErrors() throws {
     #expect(try failure("\n", ending: ".jsonl").message.contains("no sentence"))
   }

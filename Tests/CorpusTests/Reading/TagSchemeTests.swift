@@ -152,6 +152,14 @@ private func spell(_ entities: [(Range<Int>, String)], words: Int, in scheme: Ta
     #expect(error.message.contains("'\(tag)'"))
   }
 
+  @Test func messagesStayOnOneShortLine() throws {
+    var wrong = [Sentence(words: ["w"], tags: ["B-a\nb" + String(repeating: "c", count: 900)])]
+    let error = try #require(throws: CorpusError.self) {
+      try TaggedText.convert(&wrong, path: "a")
+    }
+    #expect(!error.description.contains("\n") && error.description.count < 250)
+  }
+
   @Test func mixedSchemesAreErrors() throws {
     let error = try #require(throws: CorpusError.self) { try converted("S-X O / U-X") }
     #expect(error.line == 4)

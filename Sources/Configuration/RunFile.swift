@@ -1,0 +1,205 @@
+/// What a configuration file may say, as it says it, with places. A nil is what it does not say.
+struct RunFile: ConfigRecord {
+  var task: Placed<RunConfiguration.Task>?
+  /// Key `init`.
+  var start: Placed<String>?
+  var model: Placed<ModelFile>?
+  var tokenizer: Placed<String>?
+  var languages: Placed<Named<LanguageFile>>?
+  var columns: Placed<ColumnsFile>?
+  var labels: Placed<RunConfiguration.Labels>?
+  var head: Placed<RunConfiguration.Head>?
+  var maxLength: Placed<Int>?
+  var windowStride: Placed<Int>?
+  var seed: Placed<Int>?
+  var fullDeterminism: Placed<Bool>?
+  var shards: Placed<Int>?
+  var precision: Placed<RunConfiguration.Precision>?
+  var bf16: Placed<Bool>?
+  var ddpTimeout: Placed<Int>?
+  var outputDir: Placed<String>?
+  var stages: Placed<[Placed<StageFile>]>?
+  var training = TrainingFile()
+
+  /// The keys of a run that a stage does not have.
+  static let ownFields: [Field<RunFile, RunConfiguration>] = [
+    Field("task", \.task, into: \.task, "What the model learns."),
+    Field(
+      "init", \.start, .notEmpty, default: "required, or model",
+      otherNames: ["model_name_or_path", "pretrained_model_name_or_path"],
+      "A checkpoint directory (Hugging Face layout) to start from."),
+    Field(
+      "model", \.model, default: "required, or init",
+      "A shape to start from with random weights; needs tokenizer."),
+    Field(
+      "tokenizer", \.tokenizer, .notEmpty, default: "the checkpoint's",
+      otherNames: ["tokenizer_name"], "A tokenizer file or directory."),
+    Field(
+      "languages", \.languages, default: "required",
+      "Files of each language, by its code; order counts."),
+    Field("columns", \.columns, default: "token 0, tag -1", "Columns of CoNLL files."),
+    Field(
+      "labels", \.labels, into: \.labels, "One label set for all languages, or a head for each."),
+    Field("head", \.head, into: \.head, "What scores the words."),
+    Field(
+      "max_length", \.maxLength, .inside(3...1_048_576), into: \.maxLength, default: "the model's",
+      otherNames: ["max_seq_length"],
+      "Tokens in a window at most; longer sentences are cut into windows, never truncated."),
+    Field(
+      "window_stride", \.windowStride, .atLeast(0), into: \.windowStride,
+      default: "a quarter of a window, at most 64", otherNames: ["stride", "doc_stride"],
+      "Tokens that neighbouring windows of a sentence share at most."),
+    Field("seed", \.seed, .atLeast(0), into: \.seed, "Seed of everything random."),
+    Field(
+      "full_determinism", \.fullDeterminism, into: \.fullDeterminism,
+      "Same weight bits for any number of ranks."),
+    Field(
+      "shards", \.shards, .inside(1...65536), into: \.shards,
+      "Parts each batch is cut into; the most ranks there can be."),
+    Field(
+      "precision", \.precision, into: \.precision,
+      "Number format of products; bf16 is not available yet."),
+    Field(
+      "bf16", \.bf16, default: "false", "Hugging Face's way to say precision: bf16."),
+    Field(
+      "ddp_timeout", \.ddpTimeout, .inside(1...1_000_000), into: \.ddpTimeout,
+      "Seconds a rank waits for the others before it gives up."),
+    Field(
+      "output_dir", \.outputDir, .notEmpty, default: "required, or --out",
+      "The run's directory; not one that holds another run."),
+    Field(
+      "stages", \.stages, default: "one, of all languages, named train",
+      "What runs one after the other; every training key can differ by stage."),
+  ]
+
+  static let fields =
+    ownFields
+    + TrainingFile.fields.map { $0.lifted(\RunFile.training, to: RunConfiguration.self) }
+}
+
+/// `model:`, a shape.
+struct ModelFile: ConfigRecord {
+  var family: Placed<ModelShape.Family>?
+  var hiddenSize: Placed<Int>?
+  var numHiddenLayers: Placed<Int>?
+  var numAttentionHeads: Placed<Int>?
+  var intermediateSize: Placed<Int>?
+  var maxPositionEmbeddings: Placed<Int>?
+  var typeVocabSize: Placed<Int>?
+  var layerNormEps: Placed<Double>?
+  var hiddenDropoutProb: Placed<Double>?
+  var attentionProbsDropoutProb: Placed<Double>?
+  var classifierDropout: Placed<Double>?
+  var initializerRange: Placed<Double>?
+
+  static let fields: [Field<ModelFile, ModelShape>] = [
+    Field(
+      "family", \.family, default: "required", otherNames: ["model_type"],
+      "Whose positions, token types and names the model has."),
+    Field("hidden_size", \.hiddenSize, .inside(1...65536), default: "required", "Model width."),
+    Field(
+      "num_hidden_layers", \.numHiddenLayers, .inside(1...1024), default: "required", "Layers."),
+    Field(
+      "num_attention_heads", \.numAttentionHeads, .inside(1...4096), default: "required",
+      "Heads; must divide hidden_size."),
+    Field(
+      "intermediate_size", \.intermediateSize, .inside(1...1_048_576), default: "4 x hidden_size",
+      "Inner width."),
+    Field(
+      "max_position_embeddings", \.maxPositionEmbeddings, .inside(3...1_048_576),
+      default: "512 for bert, else 514",
+      "Rows of the position table; 2 of them are never used in roberta and xlm-roberta."),
+    Field(
+      "type_vocab_size", \.typeVocabSize, .inside(1...1024), default: "2 for bert, else 1",
+      "Token types."),
+    Field(
+      "layer_norm_eps", \.layerNormEps, .above(0), default: "1e-12 for bert, else 1e-05",
+      "Added to variances."),
+    Field(
+      "hidden_dropout_prob", \.hiddenDropoutProb, .inside(0..<1), into: \.hiddenDropoutProb,
+      "Dropout of embeddings and hidden states."),
+    Field(
+      "attention_probs_dropout_prob", \.attentionProbsDropoutProb, .inside(0..<1),
+      into: \.attentionProbsDropoutProb, "Dropout of attention."),
+    Field(
+      "classifier_dropout", \.classifierDropout, .inside(0..<1), into: \.classifierDropout,
+      default: "hidden_dropout_prob", "Dropout before the head."),
+    Field(
+      "initializer_range", \.initializerRange, .above(0), into: \.initializerRange,
+      "Standard deviation of the first weights."),
+  ]
+}
+
+/// One language of `languages:`.
+struct LanguageFile: ConfigRecord {
+  var train: Placed<[Placed<String>]>?
+  var dev: Placed<[Placed<String>]>?
+  var test: Placed<[Placed<String>]>?
+  var maxSentences: Placed<Int>?
+
+  static let fields: [Field<LanguageFile, RunConfiguration.Language>] = [
+    Field("train", \.train, kind: "list", default: "required", "Files to train on."),
+    Field(
+      "dev", \.dev, kind: "list", default: "[]", otherNames: ["validation", "valid", "eval"],
+      "Files to choose by."),
+    Field("test", \.test, kind: "list", default: "[]", "Files to report on at the end."),
+    Field(
+      "max_sentences", \.maxSentences, .atLeast(1), into: \.maxSentences, default: "all",
+      otherNames: ["max_train_samples"], "Training sentences used at most, the first ones."),
+  ]
+}
+
+/// `columns:`.
+struct ColumnsFile: ConfigRecord {
+  var token: Placed<Int>?
+  var tag: Placed<Int>?
+
+  static let fields: [Field<ColumnsFile, RunConfiguration.Columns>] = [
+    Field("token", \.token, into: \.token, "Column of the word, from 0, or from -1 backwards."),
+    Field("tag", \.tag, into: \.tag, "Column of the tag, likewise."),
+  ]
+}
+
+/// `freeze:`.
+struct FreezeFile: ConfigRecord {
+  var embeddings: Placed<Bool>?
+  var layers: Placed<Int>?
+
+  static let fields: [Field<FreezeFile, TrainingConfiguration.Freeze>] = [
+    Field("embeddings", \.embeddings, into: \.embeddings, "Whether all embeddings stay."),
+    Field("layers", \.layers, .atLeast(0), into: \.layers, "How many of the lowest layers stay."),
+  ]
+}
+
+/// A member of `stages:`.
+struct StageFile: ConfigRecord {
+  enum Expansion: String, ConfigChoice { case language }
+
+  var name: Placed<String>?
+  var each: Placed<Expansion>?
+  /// Key `init`.
+  var start: Placed<String>?
+  var languages: Placed<[Placed<String>]>?
+  var resetOptimizer: Placed<Bool>?
+  var training = TrainingFile()
+
+  static let ownFields: [Field<StageFile, Stage>] = [
+    Field(
+      "name", \.name, .notEmpty, default: "required",
+      "Unique; {language} stands for the code where each is given."),
+    Field(
+      "each", \.each, default: "one stage", "Makes a stage for each language, trained on it alone."),
+    Field(
+      "init", \.start, .notEmpty, default: "what the run starts from",
+      "An earlier stage's name, or a checkpoint directory (with a / in it)."),
+    Field(
+      "languages", \.languages, kind: "list", default: "all",
+      "Codes to train on; with each, the languages to make stages for."),
+    Field(
+      "reset_optimizer", \.resetOptimizer, default: "true",
+      "Whether moments begin anew; false continues those of the stage named by init."),
+  ]
+
+  static let fields =
+    ownFields + TrainingFile.fields.map { $0.lifted(\StageFile.training, to: Stage.self) }
+}

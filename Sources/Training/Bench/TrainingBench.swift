@@ -1,0 +1,159 @@
+public import Collectives
+public import Corpus
+import Determinism
+import Foundation
+import Model
+public import Tensors
+
+/// The speed of a training step on real sentences, from random weights of a given shape.
+///
+/// The work is that of a plain PyTorch loop over `transformers`' XLM-R token classifier: forward, backward,
+/// clipping at 1, AdamW with decay on every parameter, dropout 0.1, a label for every token (its id modulo
+/// 9), sentences cut at 256 tokens. The first three steps are not timed.
+public struct TrainingBench: Sendable {
+  public enum Shape: String, Sendable, CaseIterable {
+    /// 6 layers of width 384, 12 heads, inner width 1,536.
+    case mini
+    /// XLM-R base: 12 layers of width 768, 12 heads, inner width 3,072, 250,002 ids.
+    case base
+  }
+  public var shape: Shape
+  /// Sentences a step for each rank.
+  public var batchSize: Int
+  public var steps: Int
+  /// Makes every sequence this long, cut from one stream of the data; nil for sentences as they are.
+  public var length: Int?
+
+  public init(shape: Shape, batchSize: Int, steps: Int, length: Int?) {
+    self.shape = shape
+    self.batchSize = batchSize
+    self.steps = steps
+    self.length = length
+  }
+
+  /// What a bench measured; its JSON keys are those of the command line's contract.
+  public struct Result: Codable, Sendable {
+    public var shape: String
+    public var loss: Double
+    public var realTokensPerSecond: Double
+    public var stepMilliseconds: Double
+    /// From the start of the process to the end of the first step.
+    public var firstStepSeconds: Double
+    /// The bytes of gradient that a rank hands to the all-reduce in a step.
+    public var bytesSentPerStep: Int
+    public var tokensPerStep: Int
+    /// The rows of the word table that a step reads, on average.
+    public var touchedRows: Int
+  }
+
+  private static let warmup = 3
+  private static let longest = 256
+  private static let labelCount = 9
+
+  /// Runs the steps. Every rank calls it; the result is that of all.
+  ///
+  /// - Parameters:
+  ///   - started: When the process began.
+  public func run(
+    sentences: [Sentence], tokenizer: some Tokenizer, communicator: any Communicator,
+    workspace: Workspace, started: ContinuousClock.Instant
+  ) throws -> Result {
+    let sequences = sequences(sentences, tokenizer)
+    var configuration = EncoderConfiguration(
+      family: .xlmRoberta, vocabularySize: shape == .mini ? 32_002 : 250_002,
+      hiddenSize: shape == .mini ? 384 : 768, layerCount: shape == .mini ? 6 : 12, headCount: 12,
+      innerSize: shape == .mini ? 1536 : 3072, positionCount: 514, tokenTypeCount: 1,
+      layerNormEpsilon: 1e-5, paddingID: 1)
+    configuration.classifierDropout = nil
+    let classifier = TokenClassifier(
+      configuration, head: .softmax, labelCounts: [Self.labelCount])
+    var parameters = ParameterSet(layout: classifier.layout)
+    classifier.initialise(
+      &parameters, entries: Array(classifier.layout.entries.indices), seed: 0, in: workspace)
+    let method = TokenClassification(model: classifier, headOfLanguage: [0])
+    let gradients = GradientBuffer(layout: classifier.layout)
+    var optimiser = AdamWState(layout: classifier.layout)
+    let adamW = AdamW()
+    let rates = classifier.layout.entries.map { _ in (learningRate: 5e-5, weightDecay: 0.01) }
+    let world = communicator.size
+    let step = GradientStep(
+      communicator: communicator, workspace: workspace, shards: world, fullDeterminism: false)
+
+    var tokens = 0
+    var rows = 0
+    var loss = 0.0
+    var firstStep = 0.0
+    var begin = ContinuousClock.now
+    for index in 0..<steps + Self.warmup {
+      if index == Self.warmup {
+        (tokens, rows) = (0, 0)
+        begin = .now
+      }
+      let first = (index * world + communicator.rank) * batchSize
+      let batch = batch(sequences, first: first)
+      let outcome = try step.run(
+        method, parameters: parameters, gradients: gradients,
+        dropout: DropoutKey(seed: 0, stage: 0, step: index, pass: 0),
+        passes: .pass(communicator.rank..<communicator.rank + 1), batch: { _ in batch },
+        stop: false)
+      adamW.update(
+        &parameters, gradients, &optimiser,
+        gradientScale: Float(min(1, 1 / (outcome.gradientNorm + 1e-6))), rates: rates,
+        in: workspace)
+      loss = outcome.losses[0]
+      tokens += Int(outcome.weights[0])
+      rows += Set(batch.tokenIDs).count
+      if index == 0 { firstStep = seconds(ContinuousClock.now - started) }
+    }
+    let elapsed = seconds(ContinuousClock.now - begin)
+    return Result(
+      shape: shape.rawValue, loss: loss, realTokensPerSecond: Double(tokens) / elapsed,
+      stepMilliseconds: elapsed / Double(steps) * 1000, firstStepSeconds: firstStep,
+      bytesSentPerStep: world == 1 ? 0 : classifier.layout.count * 4,
+      tokensPerStep: tokens / steps, touchedRows: rows / steps)
+  }
+
+  private func seconds(_ duration: Duration) -> Double {
+    Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+  }
+
+  private func sequences(_ sentences: [Sentence], _ tokenizer: some Tokenizer) -> [[Int32]] {
+    let specials = tokenizer.specials
+    var sequences = sentences.map { sentence in
+      let ids =
+        [specials.start] + tokenizer.encode(words: sentence.words).flatMap { $0 } + [specials.end]
+      return Array(ids.prefix(Self.longest))
+    }
+    if let length {
+      let stream = sequences.flatMap { $0 }
+      sequences = stride(from: 0, to: stream.count - length, by: length).map {
+        Array(stream[$0..<$0 + length])
+      }
+    }
+    var random = RandomStream(seed: 0, ["bench"])
+    random.shuffle(&sequences)
+    return sequences
+  }
+
+  /// The sequences from `first` on, around the end, with every token a labelled word.
+  private func batch(_ sequences: [[Int32]], first: Int) -> PackedBatch {
+    var batch = PackedBatch()
+    for item in 0..<batchSize {
+      let ids = sequences[(first + item) % sequences.count]
+      for (position, id) in ids.enumerated() {
+        batch.wordTokens.append(Int32(batch.tokenIDs.count))
+        batch.wordLabels.append(id % Int32(Self.labelCount))
+        batch.tokenIDs.append(id)
+        batch.positions.append(Int32(position))
+        batch.tokenTypes.append(0)
+      }
+      batch.sequenceBounds.append(batch.tokenIDs.count)
+      batch.itemBounds.append(item + 1)
+      batch.itemKeys.append(UInt32(first + item))
+      batch.sentences.append(SentenceReference(language: 0, sentence: item))
+      batch.wordBounds.append(batch.tokenIDs.count)
+    }
+    batch.segmentBounds.append(batchSize)
+    return batch
+  }
+}

@@ -1,0 +1,206 @@
+public import Checkpoints
+public import Corpus
+public import Model
+public import Tensors
+
+/// A token classifier and what belongs to it: as it is trained, and as it lies in a directory.
+public struct LabelledModel: Sendable {
+  public var classifier: TokenClassifier
+  /// The labels of each head.
+  public var labels: [LabelSet]
+  public var parameters: ParameterSet
+
+  public init(classifier: TokenClassifier, labels: [LabelSet], parameters: ParameterSet) {
+    self.classifier = classifier
+    self.labels = labels
+    self.parameters = parameters
+  }
+}
+
+/// What was not found, and not used, when weights were read from a directory.
+public struct WeightReport: Sendable, Equatable {
+  /// Parameters of the model that the directory does not have.
+  public var missing: [String] = []
+  /// Tensors of the directory that the model does not use.
+  public var unused: [String] = []
+}
+
+extension EncoderConfiguration {
+  /// The shape that a `config.json` gives.
+  ///
+  /// - Throws: ``CheckpointError`` where the padding id leaves no position to a RoBERTa.
+  public init(_ config: HuggingFaceConfig, path: String) throws(CheckpointError) {
+    let family: EncoderFamily =
+      switch config.modelType {
+      case .bert: .bert
+      case .roberta: .roberta
+      case .xlmRoberta: .xlmRoberta
+      }
+    self.init(
+      family: family, vocabularySize: config.vocabularySize, hiddenSize: config.hiddenSize,
+      layerCount: config.layerCount, headCount: config.headCount,
+      innerSize: config.intermediateSize, positionCount: config.maximumPositions,
+      tokenTypeCount: config.tokenTypeCount, layerNormEpsilon: Float(config.layerNormEpsilon),
+      paddingID: config.padTokenID ?? (family == .bert ? 0 : 1))
+    hiddenDropout = Float(config.hiddenDropout)
+    attentionDropout = Float(config.attentionDropout)
+    classifierDropout = config.classifierDropout.map { Float($0) }
+    initializerRange = Float(config.initializerRange)
+    guard longestSequence >= 3 else {
+      throw CheckpointError(
+        .data, path, field: "max_position_embeddings",
+        "\(positionCount) positions leave no room for a sequence; this family begins at "
+          + "position \(positionOffset)")
+    }
+    guard headWidth % 4 == 0, headWidth <= 256 else {
+      throw CheckpointError(
+        .data, path, field: "num_attention_heads",
+        "heads of width \(headWidth): it must be a multiple of 4 and at most 256")
+    }
+  }
+
+  private var headWidth: Int { hiddenSize / headCount }
+
+  /// This shape as a `config.json`, for a model with the given labels.
+  ///
+  /// - Parameters:
+  ///   - base: The config the model began as: keys that are not known here are kept.
+  public func huggingFace(
+    over base: HuggingFaceConfig?, labels: [String], specials: SpecialTokens
+  ) -> HuggingFaceConfig {
+    let type: HuggingFaceConfig.ModelType =
+      switch family {
+      case .bert: .bert
+      case .roberta: .roberta
+      case .xlmRoberta: .xlmRoberta
+      }
+    var config = base ?? HuggingFaceConfig(type)
+    config.vocabularySize = vocabularySize
+    config.hiddenSize = hiddenSize
+    config.layerCount = layerCount
+    config.headCount = headCount
+    config.intermediateSize = innerSize
+    config.maximumPositions = positionCount
+    config.tokenTypeCount = tokenTypeCount
+    config.layerNormEpsilon = Double("\(layerNormEpsilon)") ?? Double(layerNormEpsilon)
+    config.padTokenID = paddingID
+    if type != .bert {
+      config.bosTokenID = Int(specials.start)
+      config.eosTokenIDs = [Int(specials.end)]
+    }
+    config.hiddenDropout = Double("\(hiddenDropout)") ?? Double(hiddenDropout)
+    config.attentionDropout = Double("\(attentionDropout)") ?? Double(attentionDropout)
+    config.classifierDropout = classifierDropout.map { Double("\($0)") ?? Double($0) }
+    config.initializerRange = Double("\(initializerRange)") ?? Double(initializerRange)
+    config.labels = labels
+    config.elementType = "float32"
+    let class0 =
+      switch family {
+      case .bert: "Bert"
+      case .roberta: "Roberta"
+      case .xlmRoberta: "XLMRoberta"
+      }
+    config.architectures = ["\(class0)ForTokenClassification"]
+    return config
+  }
+}
+
+extension LabelledModel {
+  /// Reads weights into the parameters, converting fp16 and bf16 to fp32.
+  ///
+  /// Names may carry the prefix of any of the families, or none, and normalisation may be called `gamma`
+  /// and `beta` as in old files.
+  ///
+  /// - Parameters:
+  ///   - needsHeads: Whether a missing head is an error; a missing part of the encoder always is.
+  /// - Throws: ``CheckpointError`` naming the tensor that is missing or of another shape.
+  public mutating func readWeights(
+    directory: String, needsHeads: Bool
+  ) throws(CheckpointError) -> WeightReport {
+    let weights = try CheckpointWeights(directory: directory)
+    var report = WeightReport()
+    var used: Set<String> = []
+    for (index, entry) in classifier.layout.entries.enumerated() {
+      guard let name = Self.spelling(of: entry.name, in: weights) else {
+        if needsHeads || !classifier.isHead(entry: index) {
+          throw CheckpointError(
+            .data, weights.path, field: entry.name,
+            "the directory has no such tensor; is it a model of another kind or shape?")
+        }
+        report.missing.append(entry.name)
+        continue
+      }
+      used.insert(name)
+      if !needsHeads, classifier.isHead(entry: index), let stored = weights[name],
+        stored.shape != entry.shape
+      {
+        report.missing.append(entry.name)
+        continue
+      }
+      try parameters.update(entry: index) { (span) throws(CheckpointError) in
+        try weights.read(name, shape: entry.shape, into: &span)
+      }
+    }
+    report.unused = weights.tensors.map(\.name).filter { !used.contains($0) }
+    return report
+  }
+
+  private static func spelling(of name: String, in weights: CheckpointWeights) -> String? {
+    let old =
+      name.hasSuffix("LayerNorm.weight")
+      ? name.dropLast(6) + "gamma"
+      : name.hasSuffix("LayerNorm.bias") ? name.dropLast(4) + "beta" : nil
+    for base in [name] + (old.map { [String($0)] } ?? []) {
+      for prefix in ["", "bert.", "roberta."] where weights[prefix + base] != nil {
+        return prefix + base
+      }
+    }
+    return nil
+  }
+
+  /// The name of an entry in a file that `transformers` loads.
+  func fileName(ofEntry index: Int) -> String {
+    let name = classifier.layout.entries[index].name
+    return classifier.isHead(entry: index)
+      ? name : classifier.configuration.family.parameterPrefix + name
+  }
+
+  /// The bytes that the weights take on disk.
+  public var byteCount: Int { SafetensorsWriter.byteCount(declarations) }
+
+  private var declarations: [SafetensorsWriter.Declaration] {
+    classifier.layout.entries.indices.map {
+      .init(fileName(ofEntry: $0), classifier.layout.entries[$0].shape)
+    }
+  }
+
+  /// Writes `config.json`, `model.safetensors` and the tokenizer's files into a directory.
+  ///
+  /// With one head the directory is what `transformers` loads as a token classifier. Heads of single
+  /// languages, and chains, are further tensors that it leaves alone; their labels go into the
+  /// manifest.
+  public func write(
+    into directory: String, base: HuggingFaceConfig?, tokenizer: any Tokenizer
+  ) throws(CheckpointError) {
+    let config = classifier.configuration.huggingFace(
+      over: base, labels: headLabels, specials: tokenizer.specials)
+    try config.write(directory: directory)
+    for file in tokenizer.files where file.name != "config.json" {
+      try WholeFile.write(file.bytes, to: directory + "/" + file.name)
+    }
+    try SafetensorsWriter.write(to: directory + "/model.safetensors", declarations) {
+      (writer) throws(CheckpointError) in
+      for index in classifier.layout.entries.indices {
+        let name = fileName(ofEntry: index)
+        try parameters.read(entry: index) { (span) throws(CheckpointError) in
+          try writer.append(name, span)
+        }
+      }
+    }
+  }
+
+  /// The labels by the ids of the one head, or those of all heads together.
+  private var headLabels: [String] {
+    labels.count == 1 ? labels[0].labels : LabelSet(union: labels).labels
+  }
+}

@@ -1,0 +1,100 @@
+import Checkpoints
+public import Corpus
+import Model
+public import Tensors
+
+/// A token classifier read from a directory, ready to label sentences.
+public struct LoadedModel {
+  public let path: String
+  public let model: LabelledModel
+  public let tokenizer: any Tokenizer
+  /// The languages that have a head of their own; empty for one shared head.
+  public let headLanguages: [String]
+
+  /// Reads a checkpoint written here, or by `transformers` for token classification.
+  ///
+  /// - Throws: ``CheckpointError``, ``CorpusError`` for its tokenizer, ``RunError`` if they do not fit.
+  public init(directory: String) throws {
+    path = directory
+    let config = try HuggingFaceConfig(directory: directory)
+    let facts = try Facts(directory: directory, config: config)
+    let encoder = try EncoderConfiguration(config, path: directory + "/config.json")
+    let classifier = TokenClassifier(
+      encoder, head: facts.head, languages: facts.headLanguages,
+      labelCounts: facts.labels.map(\.count))
+    headLanguages = facts.headLanguages
+    var model = LabelledModel(
+      classifier: classifier, labels: facts.labels,
+      parameters: ParameterSet(layout: classifier.layout))
+    _ = try model.readWeights(directory: directory, needsHeads: true)
+    self.model = model
+    tokenizer = try TokenizerLoader.load(directory)
+    guard tokenizer.vocabularySize <= encoder.vocabularySize else {
+      throw RunError(
+        .data,
+        "\(directory): the tokenizer has \(tokenizer.vocabularySize) ids and the embedding "
+          + "\(encoder.vocabularySize) rows; they do not belong together")
+    }
+  }
+
+  /// The head of a language.
+  ///
+  /// - Throws: ``RunError`` if heads are of languages and this is none of them.
+  public func head(of language: String?) throws -> Int {
+    if headLanguages.isEmpty { return 0 }
+    guard let language, let head = headLanguages.firstIndex(of: language) else {
+      throw RunError(
+        .data,
+        "\(path) has a head for each of \(headLanguages.joined(separator: ", ")); name one of "
+          + "them with --language")
+    }
+    return head
+  }
+
+  public func window() -> WindowShape {
+    let longest = model.classifier.configuration.longestSequence
+    return WindowShape(maxLength: longest, overlap: min(64, max(0, longest / 4 - 1)))
+  }
+
+  public func tagger(head: Int, workspace: Workspace, tokensPerBatch: Int = 4096) -> Tagger {
+    Tagger(
+      method: TokenClassification(model: model.classifier, headOfLanguage: [head]),
+      labels: model.labels, workspace: workspace, tokensPerBatch: tokensPerBatch)
+  }
+
+  /// What the manifest says of the heads, or what follows from `config.json` where there is none.
+  private struct Facts {
+    var head = HeadKind.softmax
+    var headLanguages: [String] = []
+    var labels: [LabelSet]
+
+    init(directory: String, config: HuggingFaceConfig) throws {
+      let manifest = try? CheckpointManifest(directory: directory)
+      if let facts = manifest?.facts, let sets = facts["labels"]?.array {
+        labels = try sets.map { set in
+          let names = set.array?.compactMap(\.string) ?? []
+          guard !names.isEmpty, Set(names).count == names.count, names.count == set.array?.count
+          else {
+            throw CheckpointError(
+              .data, directory + "/isogloss.json", field: "labels", "is not a list of labels")
+          }
+          return LabelSet(ordered: names)
+        }
+        head = facts["head"]?.string.flatMap(HeadKind.init(rawValue:)) ?? .softmax
+        headLanguages = facts["head_languages"]?.array?.compactMap(\.string) ?? []
+        guard labels.count == max(1, headLanguages.count) else {
+          throw CheckpointError(
+            .data, directory + "/isogloss.json", field: "head_languages",
+            "names \(headLanguages.count) heads for \(labels.count) sets of labels")
+        }
+        return
+      }
+      guard let names = config.labels, Set(names).count == names.count else {
+        throw CheckpointError(
+          .data, directory + "/config.json", field: "id2label",
+          "names no labels: this is not a model for token classification")
+      }
+      labels = [LabelSet(ordered: names)]
+    }
+  }
+}

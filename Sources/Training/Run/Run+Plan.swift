@@ -1,0 +1,46 @@
+import Collectives
+import Configuration
+import Corpus
+import Foundation
+import Model
+import Tensors
+
+extension Run {
+  /// What a run would do: its resolved config, and for each stage the steps, the ledger and the memory.
+  public func plan() throws -> String {
+    var text = context.configuration.description
+    for (index, stage) in context.configuration.stages.enumerated() {
+      let model = freshModel(for: stage)
+      let trainer = StageTrainer(
+        context: context, stage: stage, index: index, directory: "", model: model)
+      text +=
+        "\n\(stage.name): \(trainer.totalSteps) steps\n\(trainer.ledger(steps: trainer.totalSteps).table)"
+      text += memory(of: model.classifier, trainer)
+    }
+    return text
+  }
+
+  /// The memory of a rank: four copies of the weights' size, and the activations of its largest step among
+  /// the first hundred.
+  private func memory(of classifier: TokenClassifier, _ trainer: StageTrainer) -> String {
+    let shape = classifier.configuration
+    var plan = trainer.plan
+    var most = 0
+    let splits = context.corpora.compactMap(\.train)
+    for step in 0..<min(100, trainer.totalSteps) {
+      let tokens = plan.sentences(ofStep: step).reduce(0) {
+        $0 + splits[$1.language].tokenCount(of: $1.sentence)
+      }
+      most = max(most, tokens)
+    }
+    let share = (most + context.communicator.size - 1) / context.communicator.size
+    let perToken =
+      shape.layerCount * (6 * shape.hiddenSize + 2 * shape.innerSize) + 8 * shape.hiddenSize
+    let weights = Double(classifier.layout.count * 16) / 1e9
+    let activations = Double(share * perToken * 4) / 1e9
+    return String(
+      format:
+        "memory a rank: %.3f GB for %d parameters, their gradient and two moments; about %.3f GB "
+        + "for %d tokens a step\n", weights, classifier.layout.count, activations, share)
+  }
+}

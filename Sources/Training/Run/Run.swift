@@ -1,0 +1,309 @@
+import Checkpoints
+public import Collectives
+public import Configuration
+import Corpus
+import Foundation
+import Model
+public import Tensors
+
+/// A whole run: its corpora, its stages in order, its directory.
+///
+/// ```
+/// output_dir/run.yaml              the resolved config
+///            metrics.jsonl         a line a report, and TensorBoard's events beside it
+///            STAGE/model/          the trained model
+///            STAGE/checkpoint-N/   what a stopped stage goes on from
+///            STAGE/result.json     its scores
+/// ```
+public struct Run {
+  public enum Resume: Sendable, Equatable {
+    /// Refuse a directory that holds a run.
+    case no
+    /// Go on with what the directory holds, if anything.
+    case auto
+    /// Go on from this checkpoint of the first stage that is not complete.
+    case checkpoint(String)
+  }
+
+  public let context: RunContext
+  private let labels: [LabelSet]
+
+  /// Reads tokenizer and corpora.
+  ///
+  /// Every rank reads them, so that a batch needs no exchange.
+  public init(
+    _ configuration: RunConfiguration, communicator: any Communicator, workspace: Workspace,
+    reporter: Reporter, programVersion: String,
+    stopRequested: @escaping @Sendable () -> Bool
+  ) throws {
+    let (tokenizer, base) = try Self.tokenizer(configuration)
+    let encoder = try Self.encoder(configuration, base: base, tokenizer: tokenizer)
+    let length = min(configuration.maxLength ?? encoder.longestSequence, encoder.longestSequence)
+    let window = WindowShape(
+      maxLength: length,
+      overlap: configuration.overlap(windowLength: length))
+    let texts = try configuration.languages.map { language in
+      try LanguageText(language, columns: configuration.columns)
+    }
+    for report in texts.flatMap(\.reports) { reporter.line("\(report)") }
+    let policy = LabelPolicy(rawValue: configuration.labels.rawValue) ?? .union
+    let sets = policy.labelSets(texts.map { LabelSet(of: $0.train.sentences) })
+    var corpora: [LanguageCorpus] = []
+    for (text, set) in zip(texts, sets) {
+      corpora.append(try text.encoded(labels: set, tokenizer: tokenizer, shape: window))
+    }
+    labels = policy == .union ? [sets[0]] : sets
+    context = RunContext(
+      configuration: configuration, corpora: corpora, tokenizer: tokenizer, baseConfig: base,
+      communicator: communicator, workspace: workspace, reporter: reporter, log: nil,
+      programVersion: programVersion, stopRequested: stopRequested)
+    encoderConfiguration = encoder
+  }
+
+  private let encoderConfiguration: EncoderConfiguration
+
+  /// A model of this run's shape with random weights: those of the encoder, and of its heads.
+  func freshModel(for stage: Stage) -> LabelledModel {
+    let configuration = context.configuration
+    var encoder = encoderConfiguration
+    if let rate = stage.training.hiddenDropoutProb { encoder.hiddenDropout = Float(rate) }
+    if let rate = stage.training.attentionProbsDropoutProb {
+      encoder.attentionDropout = Float(rate)
+    }
+    if let rate = stage.training.classifierDropout { encoder.classifierDropout = Float(rate) }
+    let classifier = TokenClassifier(
+      encoder, head: HeadKind(rawValue: configuration.head.rawValue) ?? .softmax,
+      languages: labels.count == 1 ? [] : context.corpora.map(\.code),
+      labelCounts: labels.map(\.count))
+    var parameters = ParameterSet(layout: classifier.layout)
+    classifier.initialise(
+      &parameters, entries: Array(classifier.layout.entries.indices),
+      seed: UInt64(bitPattern: Int64(configuration.seed)), in: context.workspace)
+    return LabelledModel(classifier: classifier, labels: labels, parameters: parameters)
+  }
+
+  /// Runs all stages, or those that are left.
+  ///
+  /// - Returns: The results of all stages, or nil if the run was stopped and saved.
+  public func execute(resume: Resume) throws -> [StageResult]? {
+    let directory = context.configuration.outputDirectory
+    try onFirstRank { try prepare(directory, resume: resume) }
+    var context = context
+    if context.communicator.rank == 0 { context.log = try MetricLog(directory: directory) }
+    var results: [StageResult] = []
+    for (index, stage) in context.configuration.stages.enumerated() {
+      let place = stageDirectory(stage)
+      if resume != .no, let done = try finished(place, stage) {
+        context.reporter.line("\(stage.name): complete, \(done.steps) steps")
+        results.append(done)
+        continue
+      }
+      var model = freshModel(for: stage)
+      if let source = initialisation(of: stage) {
+        let report = try model.readWeights(directory: source, needsHeads: false)
+        if !report.missing.isEmpty {
+          context.reporter.line(
+            "\(stage.name): new, not in \(source): \(Self.few(report.missing))")
+        }
+        if !report.unused.isEmpty {
+          context.reporter.line("\(stage.name): unused of \(source): \(Self.few(report.unused))")
+        }
+      }
+      var checkpoint: String?
+      if resume != .no { checkpoint = try newestCheckpoint(place) }
+      if case .checkpoint(let path) = resume { checkpoint = path }
+      var trainer = StageTrainer(
+        context: context, stage: stage, index: index, directory: place, model: model)
+      guard let (_, result) = try trainer.run(from: checkpoint) else { return nil }
+      results.append(result)
+    }
+    return results
+  }
+
+  // MARK: Directories
+
+  private func stageDirectory(_ stage: Stage) -> String {
+    context.configuration.outputDirectory + "/" + stage.folderName
+  }
+
+  /// Where a stage's first weights are: the model of an earlier stage, a directory, or nowhere.
+  private func initialisation(of stage: Stage) -> String? {
+    switch stage.start {
+    case .checkpoint(let directory): directory
+    case .stage(let name):
+      context.configuration.stages.first { $0.name == name }.map { stageDirectory($0) + "/model" }
+    case .run:
+      if case .checkpoint(directory: let directory) = context.configuration.start {
+        directory
+      } else {
+        nil
+      }
+    }
+  }
+
+  private func finished(
+    _ directory: String, _ stage: Stage
+  ) throws -> StageResult? {
+    guard (try? CheckpointDirectory.checkSizes(directory + "/model")) != nil,
+      FileManager.default.fileExists(atPath: directory + "/result.json")
+    else { return nil }
+    let result: StageResult = try RunState.read(from: directory + "/result.json")
+    return result.stage == stage.name ? result : nil
+  }
+
+  /// The newest complete checkpoint, by the first rank's word.
+  private func newestCheckpoint(_ directory: String) throws -> String? {
+    var step = [Int64(-1)]
+    if context.communicator.rank == 0,
+      let newest = try CheckpointDirectory.newestComplete(in: directory)
+    {
+      step[0] = Int64(newest.step)
+    }
+    var span = step.mutableSpan
+    try context.communicator.broadcast(&span, from: 0)
+    return step[0] < 0 ? nil : "\(directory)/checkpoint-\(step[0])"
+  }
+
+  private func prepare(_ directory: String, resume: Resume) throws {
+    let files = FileManager.default
+    let record = directory + "/run.yaml"
+    let text = context.configuration.description
+    if files.fileExists(atPath: record) {
+      guard resume != .no else {
+        throw RunError(
+          .configuration,
+          "\(directory) already holds a run; continue it with --resume auto, or set output_dir "
+            + "(--out) to another directory")
+      }
+      let bytes = try WholeFile.read(record, limit: 16 << 20)
+      guard String(decoding: bytes, as: UTF8.self) == text else {
+        throw RunError(
+          .configuration,
+          "\(directory) holds a run of another config (compare run.yaml); give the same config to "
+            + "--resume, or set output_dir to another directory")
+      }
+      for line in try CheckpointDirectory.recover(in: directory) { context.reporter.line(line) }
+      for stage in context.configuration.stages {
+        for line in try CheckpointDirectory.recover(in: stageDirectory(stage)) {
+          context.reporter.line(line)
+        }
+      }
+      return
+    }
+    let contents = (try? files.contentsOfDirectory(atPath: directory)) ?? []
+    guard contents.allSatisfy({ $0.hasPrefix(".") }) else {
+      throw RunError(
+        .configuration,
+        "\(directory) is not empty and holds no run of this program; set output_dir (--out) to "
+          + "another directory")
+    }
+    do {
+      try files.createDirectory(atPath: directory, withIntermediateDirectories: true)
+      for stage in context.configuration.stages {
+        try files.createDirectory(
+          atPath: stageDirectory(stage), withIntermediateDirectories: true)
+      }
+    } catch {
+      throw RunError(.io, "\(directory) cannot be made: \(error.localizedDescription)")
+    }
+    try WholeFile.write(text, to: record)
+  }
+
+  /// Runs `body` on the first rank alone; if it fails there, all ranks throw.
+  private func onFirstRank(_ body: () throws -> Void) throws {
+    var failed = [Int64(0)]
+    var failure: (any Error)?
+    if context.communicator.rank == 0 {
+      do { try body() } catch {
+        failure = error
+        failed[0] = 1
+      }
+    }
+    var span = failed.mutableSpan
+    try context.communicator.broadcast(&span, from: 0)
+    if let failure { throw failure }
+    if failed[0] != 0 { throw RunError(.elsewhere, "rank 0 could not prepare the run") }
+  }
+
+  // MARK: What a run is made of
+
+  private static func tokenizer(
+    _ configuration: RunConfiguration
+  ) throws -> (any Tokenizer, HuggingFaceConfig?) {
+    var base: HuggingFaceConfig?
+    var path = configuration.tokenizer
+    if case .checkpoint(directory: let directory) = configuration.start {
+      base = try HuggingFaceConfig(directory: directory)
+      path = path ?? directory
+    }
+    guard let path else {
+      throw RunError(.configuration, "neither `tokenizer` nor `init` says where a tokenizer is")
+    }
+    return (try TokenizerLoader.load(path), base)
+  }
+
+  private static func encoder(
+    _ configuration: RunConfiguration, base: HuggingFaceConfig?, tokenizer: any Tokenizer
+  ) throws -> EncoderConfiguration {
+    switch configuration.start {
+    case .checkpoint(directory: let path):
+      let config = try base ?? HuggingFaceConfig(directory: path)
+      let encoder = try EncoderConfiguration(config, path: path + "/config.json")
+      guard tokenizer.vocabularySize <= encoder.vocabularySize else {
+        throw RunError(
+          .data,
+          "the tokenizer has \(tokenizer.vocabularySize) ids and the embedding of \(path) "
+            + "\(encoder.vocabularySize) rows; give the tokenizer that belongs to the model")
+      }
+      return encoder
+    case .shape(let shape):
+      var encoder = EncoderConfiguration(
+        family: EncoderFamily(rawValue: shape.family.rawValue) ?? .bert,
+        vocabularySize: tokenizer.vocabularySize, hiddenSize: shape.hiddenSize,
+        layerCount: shape.numHiddenLayers, headCount: shape.numAttentionHeads,
+        innerSize: shape.intermediateSize, positionCount: shape.maxPositionEmbeddings,
+        tokenTypeCount: shape.typeVocabSize, layerNormEpsilon: Float(shape.layerNormEps),
+        paddingID: Int(tokenizer.specials.padding))
+      encoder.initializerRange = Float(shape.initializerRange)
+      encoder.hiddenDropout = Float(shape.hiddenDropoutProb)
+      encoder.attentionDropout = Float(shape.attentionProbsDropoutProb)
+      encoder.classifierDropout = shape.classifierDropout.map { Float($0) }
+      return encoder
+    }
+  }
+
+  private static func few(_ names: [String]) -> String {
+    let shown = names.prefix(4).joined(separator: ", ")
+    return names.count > 4 ? "\(shown) and \(names.count - 4) more" : shown
+  }
+}
+
+/// The files of one language, read and not yet encoded.
+private struct LanguageText {
+  let code: String
+  let train: TaggedText
+  let dev: TaggedText?
+  let test: TaggedText?
+
+  init(_ language: RunConfiguration.Language, columns: RunConfiguration.Columns) throws {
+    let choice = ColumnChoice(token: columns.token, tag: columns.tag)
+    code = language.code
+    train = try TaggedText(
+      reading: language.train, columns: choice, maxSentences: language.maxSentences)
+    dev = language.dev.isEmpty ? nil : try TaggedText(reading: language.dev, columns: choice)
+    test = language.test.isEmpty ? nil : try TaggedText(reading: language.test, columns: choice)
+  }
+
+  var reports: [TagReport] { train.reports + (dev?.reports ?? []) + (test?.reports ?? []) }
+
+  func encoded(
+    labels: LabelSet, tokenizer: any Tokenizer, shape: WindowShape
+  ) throws -> LanguageCorpus {
+    func split(_ text: TaggedText) throws -> Split {
+      try Split(text.sentences, labels: labels, tokenizer: tokenizer, shape: shape)
+    }
+    return LanguageCorpus(
+      code: code, labels: labels, train: try split(train), dev: try dev.map(split),
+      test: try test.map(split))
+  }
+}

@@ -1,0 +1,204 @@
+import Checkpoints
+import Collectives
+import Configuration
+import Corpus
+import Foundation
+import Model
+import Tensors
+
+extension StageTrainer {
+  /// The plan and the ledger, before the first step.
+  func reportStart() {
+    let report = context.reporter.line
+    let training = stage.training
+    report(
+      "\(stage.name): \(totalSteps) steps over \(stage.languages.joined(separator: ", "))"
+        + ", learning rate \(training.learningRate)")
+    report(ledger(steps: 0).table.trimmingCharacters(in: .newlines))
+  }
+
+  /// What each language of the stage gives, and how much of it the first steps drew.
+  func ledger(steps: Int) -> Ledger {
+    var plan = plan
+    let draws = plan.drawCounts(steps: steps)
+    let places = stageLanguages
+    return Ledger(
+      languages: places.map { context.corpora[$0].code },
+      facts: places.map { context.corpora[$0].train?.facts ?? Split.Facts() },
+      plannedShares: places.map { plan.sampling.plannedShares[$0] },
+      draws: places.map { draws[$0] })
+  }
+
+  /// The line of an interval, on the terminal and in the log.
+  func report(
+    _ state: TrainerState, loss: Double, rate: Double, norm: Double, names: [String],
+    losses: [Double], meter: inout ThroughputMeter
+  ) {
+    let (speed, seconds) = meter.lap()
+    let left = seconds / Double(max(1, meter.lapSteps)) * Double(totalSteps - state.step)
+    context.reporter.progress(
+      "\(stage.name): step \(state.step)/\(totalSteps), loss \(format(loss, 4)), rate "
+        + "\(format(rate * 1e6, 2))e-6, norm \(format(norm, 3)), \(Int(speed)) tokens/s, "
+        + "\(duration(left)) left")
+    context.log?.write(
+      stage: stage.name, step: state.step,
+      [
+        ("loss", loss), ("learning_rate", rate), ("grad_norm", norm), ("tokens_per_second", speed),
+      ] + zip(names, losses).map { ("loss_\($0)", $1) })
+  }
+
+  /// What a step that left the finite is told as: its stage, its languages, its sentences.
+  ///
+  /// A loss that is not finite names its shards. A gradient alone does not, so each rank looks at its own
+  /// shards again, one at a time.
+  func notFinite(
+    _ outcome: StepOutcome, _ items: ArraySlice<SentenceReference>, _ shards: [[Int]], step: Int,
+    gradients: GradientBuffer
+  ) throws -> RunError {
+    var bad = outcome.badShards
+    if bad.isEmpty {
+      var flags = [Double](repeating: 0, count: shards.count)
+      for shard in passTree(items, shards).passes.joined() {
+        gradients.reset()
+        let tape = Tape(
+          workspace: context.workspace, parameters: model.parameters, gradients: gradients,
+          dropout: DropoutKey(
+            seed: UInt64(bitPattern: Int64(context.configuration.seed)), stage: index, step: step,
+            pass: 0))
+        method.record(
+          batch(of: items, shards, shard..<shard + 1), bySegment: true, on: tape)
+        for term in tape.terms { term.seed = 1 }
+        tape.backward()
+        flags[shard] = gradients.norm(in: context.workspace).isFinite ? 0 : 1
+      }
+      var span = flags.mutableSpan
+      try context.communicator.allReduce(&span, .sum)
+      bad = flags.indices.filter { flags[$0] > 0 }
+    }
+    let members = bad.flatMap { shards[$0] }.map { items[items.startIndex + $0] }
+    let codes = Set(members.map(\.language)).sorted().map { context.corpora[$0].code }
+    let splits = context.corpora.compactMap(\.train)
+    let places = members.prefix(5).map { item -> String in
+      let place = splits[item.language].place(of: item.sentence)
+      return "\(place.path):\(place.line)"
+    }
+    let what = outcome.badShards.isEmpty ? "gradient" : "loss"
+    let more = members.count > places.count ? " and \(members.count - places.count) more" : ""
+    return RunError(
+      .notFinite,
+      "the \(what) of step \(step + 1) of stage '\(stage.name)' is not finite; languages: "
+        + "\(codes.joined(separator: ", ")); sentences: \(places.joined(separator: ", "))\(more); "
+        + "lower learning_rate or look at these sentences")
+  }
+
+  /// Scores the trained model and writes it, with its scores, as the stage's `model`.
+  func finish(_ state: TrainerState, meter: ThroughputMeter) throws -> StageResult {
+    let dev = try scores { $0.dev }
+    let test = try scores { $0.test }
+    let result = StageResult(
+      stage: stage.name, group: group, steps: state.step, seconds: meter.totalSeconds,
+      tokensPerSecond: meter.totalSpeed,
+      weightHash: String(model.parameters.hash, radix: 16), test: test, dev: dev)
+    for score in test {
+      context.reporter.line(
+        "\(stage.name): \(score.language) test F1 \(ResultTable.percent(score.f1)) (precision "
+          + "\(ResultTable.percent(score.precision)), recall \(ResultTable.percent(score.recall)), "
+          + "\(score.entities) entities)")
+    }
+    context.log?.write(
+      stage: stage.name, step: state.step, test.map { ("test_\($0.language)_f1", $0.f1) })
+    if stage.languages.count > 1 {
+      context.reporter.line(ledger(steps: state.step).table.trimmingCharacters(in: .newlines))
+    }
+    var extra = JSONObject()
+    extra["scores"] = .array(
+      (dev.map { ("dev", $0) } + test.map { ("test", $0) }).map { split, score in
+        [
+          "split": .init(split), "language": .init(score.language),
+          "overall_precision": .init(score.precision), "overall_recall": .init(score.recall),
+          "overall_f1": .init(score.f1), "number": .init(score.entities),
+        ]
+      })
+    try writeModel(to: directory + "/model", facts: extra)
+    if context.communicator.rank == 0 {
+      let path = directory + "/result.json"
+      try? FileManager.default.removeItem(atPath: path)
+      try RunState.write(result, to: path)
+    }
+    try context.communicator.barrier()
+    return result
+  }
+
+  /// What the manifest of every checkpoint of this stage says of it.
+  func facts(extra: JSONObject) -> JSONValue {
+    var facts = extra
+    facts["stage"] = .init(stage.name)
+    facts["head"] = .init(model.classifier.heads[0].kind.rawValue)
+    facts["languages"] = .array(context.corpora.map { .init($0.code) })
+    facts["head_languages"] = .array(model.classifier.headLanguages.map { .init($0) })
+    facts["labels"] = .array(model.labels.map { .array($0.labels.map { .init($0) }) })
+    facts["weight_hash"] = .init(String(model.parameters.hash, radix: 16))
+    facts["kernels"] = .init(context.workspace.kernels.name)
+    facts["seed"] = .init(context.configuration.seed)
+    switch stage.start {
+    case .run: break
+    case .stage(let name): facts["parent"] = .init(name)
+    case .checkpoint(directory: let path): facts["parent"] = .init(path)
+    }
+    return .object(facts)
+  }
+
+  /// The stage's name without the language it was made for.
+  private var group: String {
+    guard let language = stage.eachLanguage else { return stage.name }
+    let words = stage.name.split(separator: " ").filter { $0 != language }
+    return words.isEmpty ? stage.name : words.joined(separator: " ")
+  }
+
+  private func format(_ value: Double, _ digits: Int) -> String {
+    String(format: "%.\(digits)f", value)
+  }
+
+  private func duration(_ seconds: Double) -> String {
+    let whole = seconds.isFinite ? Int(seconds.rounded()) : 0
+    if whole < 60 { return "\(whole) s" }
+    if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+    return "\(whole / 3600) h \(whole % 3600 / 60) min"
+  }
+}
+
+/// Counts tokens and time, over a lap and over all.
+struct ThroughputMeter {
+  private(set) var lapSteps = 0
+  private var lapTokens = 0
+  private var totalTokens = 0
+  private let start = ContinuousClock.now
+  private var lapStart = ContinuousClock.now
+
+  init(step: Int) {}
+
+  mutating func count(tokens: Int) {
+    if lapTokens == 0 && lapSteps > 0 { lapSteps = 0 }
+    lapSteps += 1
+    lapTokens += tokens
+    totalTokens += tokens
+  }
+
+  /// The tokens a second and the seconds of the lap, which ends.
+  mutating func lap() -> (speed: Double, seconds: Double) {
+    let now = ContinuousClock.now
+    let seconds = Self.seconds(now - lapStart)
+    let speed = seconds > 0 ? Double(lapTokens) / seconds : 0
+    lapStart = now
+    lapTokens = 0
+    return (speed, seconds)
+  }
+
+  var totalSeconds: Double { Self.seconds(.now - start) }
+
+  var totalSpeed: Double { totalSeconds > 0 ? Double(totalTokens) / totalSeconds : 0 }
+
+  private static func seconds(_ duration: Duration) -> Double {
+    Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+  }
+}

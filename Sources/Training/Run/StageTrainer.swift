@@ -1,0 +1,386 @@
+public import Checkpoints
+public import Collectives
+public import Configuration
+public import Corpus
+import Foundation
+import Model
+public import Tensors
+
+/// What all stages of a run share.
+public struct RunContext {
+  public var configuration: RunConfiguration
+  public var corpora: [LanguageCorpus]
+  public var tokenizer: any Tokenizer
+  /// The config that the model began as, if it came from a directory.
+  public var baseConfig: HuggingFaceConfig?
+  public var communicator: any Communicator
+  public var workspace: Workspace
+  public var reporter: Reporter
+  public var log: MetricLog?
+  public var programVersion: String
+  /// Asked before every step: whether this rank has been told to stop.
+  public var stopRequested: @Sendable () -> Bool
+}
+
+/// One stage: steps over the languages of a plan, from some weights to others.
+public struct StageTrainer {
+  let context: RunContext
+  let stage: Stage
+  /// The stage's index in the run: part of every random number's name.
+  let index: Int
+  let directory: String
+  let method: TokenClassification
+  private let tagger: Tagger
+  var model: LabelledModel
+  var plan: StagePlan
+  let totalSteps: Int
+
+  public init(
+    context: RunContext, stage: Stage, index: Int, directory: String,
+    model: LabelledModel
+  ) {
+    self.context = context
+    self.stage = stage
+    self.index = index
+    self.directory = directory
+    self.model = model
+    let heads = model.classifier.heads.count
+    method = TokenClassification(
+      model: model.classifier,
+      headOfLanguage: context.corpora.indices.map { heads == 1 ? 0 : $0 },
+      labelSmoothing: Float(stage.training.labelSmoothingFactor))
+    tagger = Tagger(
+      method: method, labels: model.labels, workspace: context.workspace,
+      tokensPerBatch: stage.training.evalTokensPerBatch)
+    plan = StagePlan(Self.sampling(context, stage: stage, index: index))
+    switch stage.training.duration {
+    case .epochs(let count): totalSteps = plan.stepCount(epochs: count)
+    case .steps(let count): totalSteps = count
+    }
+  }
+
+  /// How a stage draws its sentences: languages that it does not train have none.
+  static func sampling(
+    _ context: RunContext, stage: Stage, index: Int
+  ) -> StageSampling {
+    let counts = context.corpora.map { corpus in
+      stage.languages.contains(corpus.code) ? corpus.train?.count ?? 0 : 0
+    }
+    let size: StageSampling.StepSize
+    var tokenCounts: [[Int32]] = []
+    switch stage.training.stepSize {
+    case .sentences(let count): size = .sentences(count)
+    case .tokens(let count):
+      size = .tokens(count)
+      tokenCounts = zip(counts, context.corpora).map { count, corpus in
+        count == 0 ? [] : corpus.train?.tokenCounts ?? []
+      }
+    }
+    return StageSampling(
+      seed: UInt64(bitPattern: Int64(context.configuration.seed)), stage: index,
+      sentenceCounts: counts, alpha: stage.training.samplingAlpha, stepSize: size,
+      tokenCounts: tokenCounts)
+  }
+
+  /// Trains to the end, or until a stop is asked for.
+  ///
+  /// - Parameter checkpoint: A directory of this stage to go on from.
+  /// - Returns: The trained model and its scores; nil if the stage was stopped, and saved, before its end.
+  public mutating func run(
+    from checkpoint: String?
+  ) throws -> (model: LabelledModel, result: StageResult)? {
+    let training = stage.training
+    let communicator = context.communicator
+    let rates = parameterRates()
+    let gradients = GradientBuffer(layout: model.classifier.layout, trained: rates.trained)
+    let step = GradientStep(
+      communicator: communicator, workspace: context.workspace,
+      shards: context.configuration.shards,
+      fullDeterminism: context.configuration.fullDeterminism)
+    let schedule = LearningRateSchedule(
+      shape: LearningRateSchedule.Shape(rawValue: training.lrSchedulerType.rawValue) ?? .linear,
+      warmupSteps: warmupSteps,
+      totalSteps: totalSteps)
+    let adamW = AdamW(
+      beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon)
+    var optimiser = AdamWState(layout: model.classifier.layout)
+    var state = TrainerState(stage: stage.name, totalSteps: totalSteps, weightHash: "")
+    var best: ParameterSet?
+    if let checkpoint {
+      (optimiser, state, best) = try resume(from: checkpoint)
+      context.reporter.line("\(stage.name): continuing at step \(state.step) of \(totalSteps)")
+    }
+    reportStart()
+
+    var meter = ThroughputMeter(step: state.step)
+    var lossSum = 0.0
+    var lossSteps = 0
+    while state.step < totalSteps {
+      let items = plan.sentences(ofStep: state.step)
+      let shards = assignment(of: items)
+      let passes = passTree(items, shards)
+      let outcome = try step.run(
+        method, parameters: model.parameters, gradients: gradients,
+        dropout: DropoutKey(
+          seed: UInt64(bitPattern: Int64(context.configuration.seed)), stage: index,
+          step: state.step, pass: 0),
+        passes: passes,
+        batch: { batch(of: items, shards, $0) }, stop: context.stopRequested())
+      if outcome.stopRequested {
+        try save(state, optimiser)
+        context.reporter.line("\(stage.name): stopped and saved at step \(state.step)")
+        return nil
+      }
+      guard outcome.badShards.isEmpty, outcome.gradientNorm.isFinite else {
+        throw try notFinite(outcome, items, shards, step: state.step, gradients: gradients)
+      }
+      let rate = training.learningRate * schedule.factor(at: state.step)
+      let scale =
+        training.maxGradNorm > 0
+        ? min(1, training.maxGradNorm / (outcome.gradientNorm + 1e-6)) : 1
+      adamW.update(
+        &model.parameters, gradients, &optimiser, gradientScale: Float(scale),
+        rates: rates.at(rate), in: context.workspace)
+      state.step += 1
+      state.optimiserUpdates = optimiser.step
+
+      lossSum += outcome.losses.reduce(0, +)
+      lossSteps += 1
+      meter.count(tokens: tokenCount(items))
+      if state.step % training.loggingSteps == 0 || state.step == totalSteps {
+        report(
+          state, loss: lossSum / Double(lossSteps), rate: rate, norm: outcome.gradientNorm,
+          names: method.termNames, losses: outcome.losses, meter: &meter)
+        (lossSum, lossSteps) = (0, 0)
+      }
+      let ends = state.step == totalSteps
+      let epochEnds = plan.place(ofStep: state.step).index == 0
+      if evaluates(at: state.step, epochEnds: epochEnds, ends: ends) {
+        let goOn = try evaluate(&state, best: &best)
+        if !goOn {
+          context.reporter.line(
+            "\(stage.name): no better metric in \(state.evaluationsWithoutImprovement) "
+              + "evaluations; stopped at step \(state.step)")
+          break
+        }
+      }
+      if saves(at: state.step, epochEnds: epochEnds), !ends { try save(state, optimiser) }
+    }
+    if training.loadBestModelAtEnd, let best { model.parameters = best }
+    let result = try finish(state, meter: meter)
+    return (model, result)
+  }
+
+  private var warmupSteps: Int {
+    switch stage.training.warmup {
+    case .steps(let count): count
+    case .ratio(let share): Int((Double(totalSteps) * share).rounded(.up))
+    }
+  }
+
+  // MARK: A step
+
+  private func assignment(of items: ArraySlice<SentenceReference>) -> [[Int]] {
+    let configuration = model.classifier.configuration
+    return Sharding.assign(
+      costs: Sharding.costs(
+        of: items, in: trainSplits, width: configuration.hiddenSize,
+        inner: configuration.innerSize), shards: context.configuration.shards)
+  }
+
+  private var trainSplits: [Split] { context.corpora.compactMap(\.train) }
+
+  func passTree(
+    _ items: ArraySlice<SentenceReference>, _ shards: [[Int]]
+  ) -> PassTree {
+    let node = GradientStep.node(
+      ofRank: context.communicator.rank, ranks: context.communicator.size, shards: shards.count,
+      fullDeterminism: context.configuration.fullDeterminism)
+    let splits = trainSplits
+    let tokens = shards.map { members in
+      members.reduce(0) { sum, member in
+        let item = items[items.startIndex + member]
+        return sum + splits[item.language].tokenCount(of: item.sentence)
+      }
+    }
+    return PassTree(node: node, tokens: tokens, budget: stage.training.maxTokensPerPass)
+  }
+
+  func batch(
+    of items: ArraySlice<SentenceReference>, _ shards: [[Int]], _ range: Range<Int>
+  ) -> PackedBatch {
+    PackedBatch(step: items, assignment: shards, shards: range, splits: trainSplits)
+  }
+
+  private func tokenCount(_ items: ArraySlice<SentenceReference>) -> Int {
+    let splits = trainSplits
+    return items.reduce(0) { $0 + splits[$1.language].tokenCount(of: $1.sentence) }
+  }
+
+  /// Which parameters are trained and how fast: frozen layers, the head's own rate, rates that fall from
+  /// layer to layer.
+  func parameterRates() -> ParameterRates {
+    let training = stage.training
+    let classifier = model.classifier
+    let layers = classifier.configuration.layerCount
+    var rates = ParameterRates(trained: [], factors: [], weightDecays: [])
+    for (entry, shape) in classifier.layout.entries.map(\.shape).enumerated() {
+      let depth = classifier.depth(ofEntry: entry)
+      let frozen =
+        depth == 0 ? training.freeze.embeddings : depth <= layers && depth <= training.freeze.layers
+      rates.trained.append(!frozen)
+      let head = classifier.isHead(entry: entry)
+      let decay = pow(training.layerLearningRateDecay, Double(layers + 1 - depth))
+      let own =
+        head
+        ? (training.headLearningRate ?? training.learningRate) / training.learningRate : decay
+      rates.factors.append(training.learningRate > 0 ? own : 1)
+      let decays = training.weightDecayOn == .all || shape.count > 1
+      rates.weightDecays.append(decays ? training.weightDecay : 0)
+    }
+    return rates
+  }
+
+  // MARK: Evaluation
+
+  private func evaluates(at step: Int, epochEnds: Bool, ends: Bool) -> Bool {
+    guard metricLanguages.contains(where: { context.corpora[$0].dev != nil }) else { return false }
+    switch stage.training.evalStrategy {
+    case .no: return false
+    case .epoch: return epochEnds || ends
+    case .steps: return step % (stage.training.evalSteps ?? 500) == 0 || ends
+    }
+  }
+
+  var stageLanguages: [Int] {
+    context.corpora.indices.filter { stage.languages.contains(context.corpora[$0].code) }
+  }
+
+  private var metricLanguages: [Int] {
+    let chosen = stage.training.metricLanguages
+    return stageLanguages.filter { chosen.isEmpty || chosen.contains(context.corpora[$0].code) }
+  }
+
+  /// Scores dev and notes the best. False if it is time to stop early.
+  private func evaluate(_ state: inout TrainerState, best: inout ParameterSet?) throws -> Bool {
+    let scores = try scores { $0.dev }
+    let chosen = Set(metricLanguages.map { context.corpora[$0].code })
+    let metrics = scores.filter { chosen.contains($0.language) }.map(\.f1)
+    let metric = metrics.isEmpty ? 0 : metrics.reduce(0, +) / Double(metrics.count)
+    state.evaluations.append(
+      .init(
+        step: state.step, metric: metric,
+        f1: scores.map { .init(language: $0.language, f1: $0.f1) }))
+    let improved = state.bestMetric.map { metric > $0 } ?? true
+    if improved {
+      state.bestMetric = metric
+      state.bestStep = state.step
+      state.evaluationsWithoutImprovement = 0
+      if stage.training.loadBestModelAtEnd {
+        best = model.parameters
+        try writeModel(to: directory + "/best", facts: JSONObject())
+      }
+    } else {
+      state.evaluationsWithoutImprovement += 1
+    }
+    let each = scores.map { "\($0.language) \(ResultTable.percent($0.f1))" }
+    context.reporter.line(
+      "\(stage.name): step \(state.step), dev F1 \(ResultTable.percent(metric))"
+        + (each.count > 1 ? " (\(each.joined(separator: ", ")))" : "")
+        + (improved ? "" : "; best \(ResultTable.percent(state.bestMetric ?? 0))"))
+    context.log?.write(
+      stage: stage.name, step: state.step,
+      [("eval_macro_f1", metric)] + scores.map { ("eval_\($0.language)_f1", $0.f1) })
+    if let patience = stage.training.earlyStoppingPatience {
+      return state.evaluationsWithoutImprovement < patience
+    }
+    return true
+  }
+
+  func scores(of split: (LanguageCorpus) -> Split?) throws -> [StageResult.Score] {
+    var scores: [StageResult.Score] = []
+    for language in stageLanguages {
+      guard let split = split(context.corpora[language]) else { continue }
+      let counts = try tagger.evaluate(
+        split, language: language, parameters: model.parameters, over: context.communicator)
+      let rates = SpanScores(counts[0])
+      scores.append(
+        .init(
+          language: context.corpora[language].code, precision: rates.micro.precision,
+          recall: rates.micro.recall, f1: rates.micro.f1, entities: counts[0].overall.gold))
+    }
+    return scores
+  }
+
+  // MARK: Saving
+
+  private func saves(at step: Int, epochEnds: Bool) -> Bool {
+    switch stage.training.saveStrategy {
+    case .no, .end: false
+    case .epoch: epochEnds
+    case .steps: step % (stage.training.saveSteps ?? 500) == 0
+    }
+  }
+
+  /// Writes `checkpoint-STEP`, complete or not at all, and removes those beyond the limit.
+  private func save(_ state: TrainerState, _ optimiser: AdamWState) throws {
+    guard context.communicator.rank == 0 else { return }
+    var state = state
+    state.weightHash = String(model.parameters.hash, radix: 16)
+    let path = directory + "/checkpoint-\(state.step)"
+    let model = model
+    try CheckpointDirectory.write(
+      to: path, replacing: true, neededBytes: 3 * model.byteCount,
+      programVersion: context.programVersion, facts: facts(extra: JSONObject())
+    ) { (temporary) throws(CheckpointError) in
+      try model.write(into: temporary, base: context.baseConfig, tokenizer: context.tokenizer)
+      try OptimiserFiles.write(optimiser, to: temporary + "/optimizer.safetensors")
+      try RunState.write(state, to: temporary + "/trainer_state.json")
+    }
+    guard let limit = stage.training.saveTotalLimit else { return }
+    for old in try CheckpointDirectory.numbered(in: directory).dropFirst(max(1, limit)) {
+      try FileManager.default.removeItem(atPath: old.path)
+    }
+  }
+
+  /// Reads weights, moments and state of this stage back, and the best weights so far.
+  private mutating func resume(
+    from checkpoint: String
+  ) throws -> (AdamWState, TrainerState, ParameterSet?) {
+    let state: TrainerState = try RunState.read(from: checkpoint + "/trainer_state.json")
+    guard state.formatVersion == 1, state.stage == stage.name, state.totalSteps == totalSteps else {
+      throw RunError(
+        .configuration,
+        "\(checkpoint) is of stage '\(state.stage)' with \(state.totalSteps) steps, not of "
+          + "'\(stage.name)' with \(totalSteps); give the config it was trained with")
+    }
+    _ = try model.readWeights(directory: checkpoint, needsHeads: true)
+    let hash = String(model.parameters.hash, radix: 16)
+    guard hash == state.weightHash else {
+      throw CheckpointError(
+        .data, checkpoint, field: "weightHash",
+        "the weights hash to \(hash), not to \(state.weightHash): a file was changed")
+    }
+    let optimiser = try OptimiserFiles.read(
+      layout: model.classifier.layout, updates: state.optimiserUpdates,
+      from: checkpoint + "/optimizer.safetensors")
+    var best: ParameterSet?
+    if stage.training.loadBestModelAtEnd, state.bestStep != nil {
+      var other = model
+      _ = try other.readWeights(directory: directory + "/best", needsHeads: true)
+      best = other.parameters
+    }
+    return (optimiser, state, best)
+  }
+
+  func writeModel(to path: String, facts extra: JSONObject) throws {
+    guard context.communicator.rank == 0 else { return }
+    let model = model
+    try CheckpointDirectory.write(
+      to: path, replacing: true, neededBytes: model.byteCount,
+      programVersion: context.programVersion, facts: facts(extra: extra)
+    ) { (temporary) throws(CheckpointError) in
+      try model.write(into: temporary, base: context.baseConfig, tokenizer: context.tokenizer)
+    }
+  }
+}

@@ -1,0 +1,185 @@
+public import Collectives
+public import Corpus
+import Determinism
+public import Tensors
+
+/// The shards that a rank works on at once, or two halves one after the other whose gradients are added.
+///
+/// Halves follow ``FoldTree``, so that a gradient has the same bits however often it is cut.
+public indirect enum PassTree: Sendable, Equatable {
+  case pass(Range<Int>)
+  case both(PassTree, PassTree)
+
+  /// Cuts a node of shards until each pass costs at most `budget`, or is one shard.
+  public init(node: Range<Int>, tokens: [Int], budget: Int?) {
+    let total = tokens[node].reduce(0, +)
+    guard let budget, total > budget, node.count > 1 else {
+      self = .pass(node)
+      return
+    }
+    let middle = node.lowerBound + FoldTree.leftCount(of: node.count)
+    self = .both(
+      PassTree(node: node.lowerBound..<middle, tokens: tokens, budget: budget),
+      PassTree(node: middle..<node.upperBound, tokens: tokens, budget: budget))
+  }
+
+  public var passes: [Range<Int>] {
+    switch self {
+    case .pass(let range): [range]
+    case .both(let left, let right): left.passes + right.passes
+    }
+  }
+}
+
+/// What came of a step, the same on every rank.
+public struct StepOutcome: Sendable {
+  /// The mean of each term over the whole batch, by the method's order.
+  public var losses: [Double]
+  /// The global weight of each term.
+  public var weights: [Double]
+  /// The norm of the gradient before clipping.
+  public var gradientNorm: Double
+  /// The shards whose loss is not finite.
+  public var badShards: [Int]
+  /// Whether any rank asked to stop.
+  public var stopRequested: Bool
+}
+
+/// Computes the gradient of one step over all ranks.
+///
+/// Every rank calls it with the same shards; each works on its own node of them.
+public final class GradientStep {
+  private let communicator: any Communicator
+  private let workspace: Workspace
+  private let shards: Int
+  private let fullDeterminism: Bool
+  private var spareGradients: [GradientBuffer] = []
+
+  /// - Parameters:
+  ///   - shards: The shards of every step. At least the rank count.
+  public init(
+    communicator: any Communicator, workspace: Workspace, shards: Int, fullDeterminism: Bool
+  ) {
+    precondition(communicator.size <= shards, "\(communicator.size) ranks over \(shards) shards")
+    self.communicator = communicator
+    self.workspace = workspace
+    self.shards = shards
+    self.fullDeterminism = fullDeterminism
+  }
+
+  /// The shards of a rank: a node of the tree under full determinism, else an even share.
+  public static func node(
+    ofRank rank: Int, ranks: Int, shards: Int, fullDeterminism: Bool
+  ) -> Range<Int> {
+    if fullDeterminism { return FoldTree.nodes(shards: shards, ranks: ranks)[rank] }
+    return rank * shards / ranks..<(rank + 1) * shards / ranks
+  }
+
+  /// How many shards each rank has.
+  public static func shares(ranks: Int, shards: Int, fullDeterminism: Bool) -> [Int] {
+    (0..<ranks).map {
+      node(ofRank: $0, ranks: ranks, shards: shards, fullDeterminism: fullDeterminism).count
+    }
+  }
+
+  /// Leaves the gradient of the whole step, over all ranks, in `gradients`.
+  ///
+  /// Terms are divided by their weight over the whole step, never by a rank's own. Exchanges: the terms'
+  /// weights and whether to stop; the gradient; the terms' sums.
+  ///
+  /// - Parameters:
+  ///   - passes: This rank's shards, cut into passes.
+  ///   - batch: Gives the packed batch of a range of shards.
+  ///   - stop: Whether this rank asks all to stop.
+  public func run(
+    _ method: some TrainingMethod, parameters: ParameterSet, gradients: GradientBuffer,
+    dropout: DropoutKey?, passes: PassTree, batch: (Range<Int>) -> PackedBatch, stop: Bool
+  ) throws(CollectiveError) -> StepOutcome {
+    let terms = method.termNames.count
+    let ranges = passes.passes
+    let batches = ranges.map(batch)
+
+    // One slot a term and shard: each is filled by one rank, so that their sum is exact.
+    var slots = [Double](repeating: 0, count: terms * shards + 1)
+    for (range, batch) in zip(ranges, batches) {
+      for (term, weights) in method.weights(of: batch).enumerated() {
+        for (shard, weight) in zip(range, weights) { slots[term * shards + shard] = weight }
+      }
+    }
+    slots[terms * shards] = stop ? 1 : 0
+    try sum(&slots)
+    let weights = (0..<terms).map { fold(slots, term: $0) }
+    let stopRequested = slots[terms * shards] > 0
+
+    var sums = [Double](repeating: 0, count: terms * shards)
+    gradients.reset()
+    accumulate(passes, into: gradients, level: 0) { range, gradients in
+      let index = ranges.firstIndex(of: range) ?? 0
+      let tape = Tape(
+        workspace: workspace, parameters: parameters, gradients: gradients, dropout: dropout)
+      method.record(batches[index], bySegment: fullDeterminism, on: tape)
+      for term in tape.terms {
+        guard let place = method.termNames.firstIndex(of: term.name) else {
+          preconditionFailure("a term \(term.name) that the method does not name")
+        }
+        term.seed = weights[place] > 0 ? Float(1 / weights[place]) : 0
+        for (segment, sum) in term.segmentSums.enumerated() {
+          sums[place * shards + range.lowerBound + segment] += sum
+        }
+      }
+      tape.backward()
+    }
+    if communicator.size > 1 {
+      let tree = fullDeterminism
+      let communicator = communicator
+      let shards = shards
+      try gradients.storage.withMutableSpan { (span) throws(CollectiveError) in
+        if tree {
+          try communicator.allReduceSumInTreeOrder(&span, shards: shards)
+        } else {
+          try communicator.allReduce(&span, .sum)
+        }
+      }
+    }
+    try sum(&sums)
+    let losses = (0..<terms).map { term in
+      weights[term] > 0 ? fold(sums, term: term) / weights[term] : 0
+    }
+    let badShards = (0..<shards).filter { shard in
+      (0..<terms).contains { !sums[$0 * shards + shard].isFinite }
+    }
+    return StepOutcome(
+      losses: losses, weights: weights, gradientNorm: gradients.norm(in: workspace),
+      badShards: badShards, stopRequested: stopRequested)
+  }
+
+  private func accumulate(
+    _ tree: PassTree, into gradients: GradientBuffer, level: Int,
+    _ pass: (Range<Int>, GradientBuffer) -> Void
+  ) {
+    switch tree {
+    case .pass(let range):
+      gradients.reset()
+      pass(range, gradients)
+    case .both(let left, let right):
+      accumulate(left, into: gradients, level: level, pass)
+      if spareGradients.count == level {
+        spareGradients.append(
+          GradientBuffer(layout: gradients.layout, trained: gradients.trained))
+      }
+      let spare = spareGradients[level]
+      accumulate(right, into: spare, level: level + 1, pass)
+      gradients.add(spare, in: workspace)
+    }
+  }
+
+  private func fold(_ slots: [Double], term: Int) -> Double {
+    FoldTree.fold(shards, leaf: { slots[term * shards + $0] }, combine: +)
+  }
+
+  private func sum(_ values: inout [Double]) throws(CollectiveError) {
+    if communicator.size == 1 { return }
+    var span = values.mutableSpan
+    try communicator.allReduce(&span, .sum)
+  }
+}

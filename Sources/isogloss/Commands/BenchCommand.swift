@@ -1,0 +1,75 @@
+import Collectives
+import Configuration
+import Corpus
+import Foundation
+import Tensors
+import Training
+
+/// `isogloss bench train`: the speed of a training step.
+enum BenchCommand {
+  static let command = Command(
+    "bench train", "Measures training steps on real sentences, from random weights of a shape.",
+    options: [
+      Option("shape", value: "mini|base", default: "mini", "6 × 384, or XLM-R base."),
+      Option("data", value: "FILE", takesMany: true, "CoNLL or JSON-lines files."),
+      Option("tokenizer", value: "SP.model", "A tokenizer whose ids fit the shape's vocabulary."),
+      Option("precision", value: "fp32", default: "fp32", "Of products."),
+      Option("batch-size", value: "N", default: "32", "Sentences a step for each rank."),
+      Option("steps", value: "N", default: "20", "Steps that are timed, after three that are not."),
+      Option("length", value: "N", "Makes every sequence N tokens, cut from one stream."),
+      Option("threads", value: "N", default: "all cores", "Threads of each rank."),
+      Option("json", "Prints one JSON line on standard output."),
+    ])
+
+  static func run(_ arguments: ParsedArguments, started: ContinuousClock.Instant) throws {
+    let files = arguments.values("data")
+    guard !files.isEmpty, let path = arguments.value("tokenizer") else {
+      throw UsageError("--data and --tokenizer are needed", command: "isogloss bench train")
+    }
+    let shape = try arguments.choice("shape", of: ["mini", "base"]) ?? "mini"
+    let precision = try arguments.choice("precision", of: ["fp32"]) ?? "fp32"
+    let communicator = try Ranks.join(timeoutSeconds: 1800)
+    let workspace = try Ranks.workspace(arguments)
+    defer { workspace.stop() }
+    let sentences = try files.flatMap { try SentenceReader.read($0, tagged: false) }
+    let bench = TrainingBench(
+      shape: shape == "base" ? .base : .mini,
+      batchSize: try arguments.integer("batch-size", in: 1...1_000_000) ?? 32,
+      steps: try arguments.integer("steps", in: 1...1_000_000) ?? 20,
+      length: try arguments.integer("length", in: 3...512))
+    let result = try bench.run(
+      sentences: sentences, tokenizer: try TokenizerLoader.load(path), communicator: communicator,
+      workspace: workspace, started: started)
+    // The peak of every rank: memory of several ranks is their sum.
+    var peak = [Self.peakBytes()]
+    var span = peak.mutableSpan
+    try communicator.allReduce(&span, .sum)
+    if communicator.rank == 0 {
+      let fields = [
+        "\"stack\": \"isogloss \(Program.version)\"", "\"shape\": \"\(shape)\"",
+        "\"precision\": \"\(precision)\"", "\"kernels\": \"\(workspace.kernels.name)\"",
+        "\"threads\": \(workspace.threadCount)", "\"world\": \(communicator.size)",
+        "\"loss\": \(String(format: "%.5f", result.loss))",
+        "\"real_tokens_per_s\": \(Int(result.realTokensPerSecond))",
+        "\"step_ms\": \(String(format: "%.1f", result.stepMilliseconds))",
+        "\"peak_gb\": \(String(format: "%.3f", peak[0] / 1e9))",
+        "\"first_step_s\": \(String(format: "%.2f", result.firstStepSeconds))",
+        "\"bytes_sent_per_step\": \(result.bytesSentPerStep)",
+        "\"tokens_per_step\": \(result.tokensPerStep)",
+        "\"touched_rows\": \(result.touchedRows)",
+      ]
+      print(
+        arguments.has("json")
+          ? "{\(fields.joined(separator: ", "))}"
+          : fields.map { $0.replacingOccurrences(of: "\"", with: "") }.joined(separator: "\n"))
+    }
+    Ranks.leave()
+  }
+
+  /// The largest resident memory that this process has had.
+  private static func peakBytes() -> Double {
+    var usage = rusage()
+    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return Double(usage.ru_maxrss) * 1024
+  }
+}

@@ -1,0 +1,103 @@
+import Collectives
+import Configuration
+import Foundation
+import Tensors
+import Training
+
+/// `isogloss train`: all stages of a config.
+enum TrainCommand {
+  static let command = Command(
+    "train", "Trains what a config says: its stages in order, each resumable.",
+    positionals: [
+      Positional("CONFIG", .one, "The run, in YAML."),
+      Positional(
+        "KEY=VALUE", .any, "Overrides of the config, dotted: stages.0.learning_rate=1e-5."),
+    ],
+    options: [
+      Option("out", value: "DIR", "Where the run goes, in place of output_dir."),
+      Option(
+        "resume", value: "auto|DIR",
+        "Goes on with the run in the output directory, from its newest checkpoint or the given one."
+      ),
+      Option("simulate-ranks", value: "N", "Runs N ranks as threads of this process."),
+      Option(
+        "threads", value: "N", default: "ISOGLOSS_THREADS, or 1 under a launcher, else all cores",
+        "Threads of each rank."),
+      Option(
+        "dry-run",
+        "Prints the resolved config, steps, ledger and memory, and trains nothing."),
+      Option("help-config", "Lists every key of a config, its default and its meaning."),
+      Option("json", "Prints the results as JSON on standard output."),
+    ],
+    notes: ["isogloss train --help-config lists every key of a config with its default."])
+
+  static func run(_ arguments: ParsedArguments) throws {
+    let configuration = try RunConfiguration(
+      path: arguments.positional("CONFIG"), overrides: arguments.positionals("KEY=VALUE"),
+      outputDirectory: arguments.value("out"))
+    let resume: Run.Resume =
+      switch arguments.value("resume") {
+      case nil: .no
+      case "auto": .auto
+      case .some(let path): .checkpoint(path)
+      }
+    let communicator = try Ranks.join(timeoutSeconds: Double(configuration.ddpTimeout))
+    if let ranks = try arguments.integer("simulate-ranks", in: 1...4096) {
+      guard communicator.size == 1 else {
+        throw UsageError(
+          "--simulate-ranks and a launcher exclude each other", command: "isogloss train")
+      }
+      try ThreadGroup.run(ranks: ranks, timeoutSeconds: Double(configuration.ddpTimeout)) {
+        try train(configuration, resume: resume, arguments, over: $0)
+      }
+    } else {
+      try train(configuration, resume: resume, arguments, over: communicator)
+    }
+    Ranks.leave()
+    if Signals.stopRequested { exit(130) }
+  }
+
+  private static func train(
+    _ configuration: RunConfiguration, resume: Run.Resume, _ arguments: ParsedArguments,
+    over communicator: any Communicator
+  ) throws {
+    let reporter = communicator.rank == 0 ? Ranks.reporter() : .silent
+    let ranks = communicator.size
+    guard ranks <= configuration.shards else {
+      throw RunError(
+        .configuration,
+        "shards: \(configuration.shards) is fewer than \(ranks) ranks; set shards to \(ranks) or more"
+      )
+    }
+    let workspace = try Ranks.workspace(arguments)
+    defer { workspace.stop() }
+    reporter.line(
+      "isogloss \(Program.version): \(ranks) rank\(ranks == 1 ? "" : "s") × "
+        + "\(workspace.threadCount) thread\(workspace.threadCount == 1 ? "" : "s"), "
+        + "\(workspace.kernels.name) kernels")
+    let shares = GradientStep.shares(
+      ranks: ranks, shards: configuration.shards,
+      fullDeterminism: configuration.fullDeterminism)
+    if Set(shares).count > 1 {
+      reporter.line(
+        "\(configuration.shards) shards over \(ranks) ranks: shares of "
+          + "\(shares.map(String.init).joined(separator: ", ")); ranks with fewer will wait")
+    }
+    let run = try Run(
+      configuration, communicator: communicator, workspace: workspace, reporter: reporter,
+      programVersion: Program.version, stopRequested: { Signals.stopRequested })
+    if arguments.has("dry-run") {
+      if communicator.rank == 0 { print(try run.plan(), terminator: "") }
+      return
+    }
+    guard let results = try run.execute(resume: resume), communicator.rank == 0 else { return }
+    let table = ResultTable(results, languages: configuration.languages.map(\.code)).text
+    if arguments.has("json") {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+      for result in results { print(String(decoding: try encoder.encode(result), as: UTF8.self)) }
+    } else {
+      print(table, terminator: "")
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import Glibc
+import Synchronization
+
+/// Sees to it that a group of ranks that fails says so in exactly one line.
+///
+/// The first rank to create a file that all ranks know of speaks; the others end in silence. Everything that a
+/// signal handler touches is laid down beforehand in plain memory.
+enum GroupEnd {
+  /// The path of the claim, ending in zero; empty until ``prepare(claimPath:identity:)``.
+  nonisolated(unsafe) private static var claimPath: UnsafeMutablePointer<CChar>?
+  nonisolated(unsafe) private static var identity: UnsafeMutablePointer<CChar>?
+  private static let claimed = Atomic<Bool>(false)
+
+  /// Lays down where the claim is made and who this rank is. Once a process.
+  ///
+  /// - Parameters:
+  ///   - claimPath: A path in a folder that all ranks see, of a file that is not there.
+  ///   - identity: For example `rank 1 on node07`.
+  static func prepare(claimPath: String, identity: String) {
+    unsafe self.claimPath = strdup(claimPath)
+    unsafe self.identity = strdup(identity)
+  }
+
+  /// Whether this rank is to speak for the group. True at most once in a process.
+  static func claim() -> Bool {
+    if claimed.exchange(true, ordering: .relaxed) { return false }
+    guard let path = unsafe claimPath else { return true }
+    let file = unsafe open(path, O_CREAT | O_EXCL | O_WRONLY, 0o644)
+    if file < 0 { return errno != EEXIST }
+    close(file)
+    return true
+  }
+
+  /// Ends the process from a signal handler, with one line if it is this rank's to say.
+  static func endAtOnce(signal: Int32) {
+    if claim() {
+      unsafe write("isogloss: ")
+      if let identity = unsafe identity { unsafe write(identity) }
+      unsafe write(": ended by signal 15 (SIGTERM): another rank or the launcher ended the run")
+      unsafe write("\n")
+    }
+    _exit(128 + signal)
+  }
+
+  private static func write(_ text: StaticString) {
+    unsafe _ = Glibc.write(2, text.utf8Start, text.utf8CodeUnitCount)
+  }
+
+  private static func write(_ text: UnsafePointer<CChar>) {
+    unsafe _ = Glibc.write(2, text, strlen(text))
+  }
+}

@@ -1,0 +1,85 @@
+import Checkpoints
+import Collectives
+import Configuration
+import Corpus
+import Foundation
+import Tensors
+import Training
+
+/// The commands, what runs them, and how an error ends the process.
+enum Program {
+  static let version = "0.1.0"
+
+  static let commands = CommandTree(
+    "isogloss", "Trains multilingual encoders, data-parallel over MPI ranks.",
+    commands: [
+      SampleCommand.command, TrainCommand.command, EvaluateCommand.command, PredictCommand.command,
+      ScoreCommand.command, TokenizerCommand.command, CheckpointCommand.command,
+      BenchCommand.command,
+    ])
+
+  static func run(_ arguments: ParsedArguments, started: ContinuousClock.Instant) throws {
+    switch arguments.command {
+    case "sample": try SampleCommand.run(arguments)
+    case "train": try TrainCommand.run(arguments)
+    case "evaluate": try EvaluateCommand.run(arguments)
+    case "predict": try PredictCommand.run(arguments)
+    case "score": try ScoreCommand.run(arguments)
+    case "tokenizer encode": try TokenizerCommand.run(arguments)
+    case "checkpoint inspect": try CheckpointCommand.run(arguments)
+    case "bench train": try BenchCommand.run(arguments, started: started)
+    default: preconditionFailure("a command \(arguments.command) that nothing runs")
+    }
+  }
+
+  /// Ends the process, and with it all ranks, with one line and the error's exit code.
+  static func fail(_ error: any Error) -> Never {
+    let code = exitCode(error)
+    let speaks = Ranks.isFirst || (error as? RunError)?.code != .elsewhere
+    // What goes wrong on all ranks alike is said by the first: the others give it a moment.
+    if !Ranks.isFirst { sleep(2) }
+    if speaks, GroupEnd.claim() {
+      Ranks.clearProgress()
+      let place = Ranks.identity.map { "\($0): " } ?? ""
+      let text = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
+      FileHandle.standardError.write(Data("isogloss: \(place)\(text)\n".utf8))
+    }
+    if let communicator = unsafe Ranks.communicator, communicator.size > 1 {
+      communicator.abort(code: code)
+    }
+    exit(code)
+  }
+
+  /// The exit codes of sysexits.
+  private static func exitCode(_ error: any Error) -> Int32 {
+    switch error {
+    case is UsageError, is KernelTableError: 64
+    case let error as CorpusError:
+      switch error.code {
+      case .missing: 66
+      case .data: 65
+      case .io: 74
+      }
+    case let error as CheckpointError:
+      switch error.code {
+      case .missing: 66
+      case .data: 65
+      case .io: 74
+      }
+    case let error as ConfigError:
+      switch error.code {
+      case .missing: 66
+      case .content: 78
+      case .io: 74
+      }
+    case let error as RunError:
+      switch error.code {
+      case .configuration: 78
+      case .data: 65
+      case .io: 74
+      case .notFinite, .elsewhere: 70
+      }
+    default: 70
+    }
+  }
+}

@@ -1,0 +1,25 @@
+import Glibc
+import Synchronization
+
+/// What signals ask of a run.
+///
+/// SIGINT asks the run to save and end; a second one ends it at once. SIGTERM ends the process at once with one
+/// line that says what it was waiting for, unless another rank has spoken for the group.
+enum Signals {
+  private static let interrupted = Atomic<Int>(0)
+
+  /// Whether SIGINT has come.
+  static var stopRequested: Bool { interrupted.load(ordering: .relaxed) > 0 }
+
+  /// Begins to watch.
+  static func watch() {
+    var action = sigaction()
+    unsafe action.__sigaction_handler.sa_handler = { _ in
+      if Signals.interrupted.add(1, ordering: .relaxed).newValue > 1 { _exit(128 + SIGINT) }
+    }
+    unsafe sigaction(SIGINT, &action, nil)
+    unsafe action.__sigaction_handler.sa_handler = { _ in GroupEnd.endAtOnce(signal: SIGTERM) }
+    unsafe sigaction(SIGTERM, &action, nil)
+    signal(SIGPIPE, SIG_IGN)
+  }
+}
