@@ -4,36 +4,40 @@ import Glibc
 import TestSupport
 import Testing
 
-typealias Unary = @convention(c) (UnsafeMutablePointer<Float>?, UnsafePointer<Float>?, Int) -> Void
-typealias Binary =
-  @convention(c) (
-    UnsafeMutablePointer<Float>?, UnsafePointer<Float>?, UnsafePointer<Float>?, Int
-  ) -> Void
+/// The entries that make an array of one or of two others.
+private enum Entry {
+  case gelu, tanh, geluBackward, tanhBackward
 
-/// `entry` on copies of `x`, out of place and in place, which must agree; nothing around is touched.
-private func run(_ entry: Unary, _ x: [Float], offset: Int = 1, inPlace: Bool = true) -> [Float] {
-  let input = Floats(x, offset: offset)
-  let output = Floats(count: x.count, offset: offset + 2)
-  unsafe entry(output.start, input.start, x.count)
-  #expect(output.paddingIsIntact && input.paddingIsIntact && input.bits == x.bits)
-  if inPlace {
-    unsafe entry(input.start, input.start, x.count)
-    #expect(input.bits == output.bits && input.paddingIsIntact)
-  }
-  return output.values
+  static let unary = [gelu, tanh]
+  static let binary = [geluBackward, tanhBackward]
 }
 
-/// `entry` on copies of `x` and `y`, out of place and in place on `x`, which must agree.
-private func run(_ entry: Binary, _ x: [Float], _ y: [Float], offset: Int = 1) -> [Float] {
-  let first = Floats(x, offset: offset)
-  let second = Floats(y, offset: offset + 4)
-  let output = Floats(count: x.count, offset: offset + 2)
-  unsafe entry(output.start, first.start, second.start, x.count)
-  #expect(output.paddingIsIntact && first.bits == x.bits)
-  unsafe entry(first.start, first.start, second.start, x.count)
-  #expect(first.bits == output.bits && first.paddingIsIntact)
-  #expect(second.bits == y.bits && second.paddingIsIntact)
-  return output.values
+extension Kernels {
+  private func call(_ entry: Entry, _ output: Floats, _ x: Floats, _ y: Floats? = nil) {
+    let (to, from, count) = unsafe (output.start, x.start, x.count)
+    switch entry {
+    case .gelu: unsafe raw.pointee.gelu_forward(to, from, count)
+    case .tanh: unsafe raw.pointee.tanh_forward(to, from, count)
+    case .geluBackward: unsafe raw.pointee.gelu_backward(to, from, y?.start, count)
+    case .tanhBackward: unsafe raw.pointee.tanh_backward(to, from, y?.start, count)
+    }
+  }
+
+  /// `entry` on copies of `x` and `y`, out of place and in place on `x`, which must agree; nothing around
+  /// them is touched.
+  fileprivate func run(_ entry: Entry, _ x: [Float], _ y: [Float]? = nil, offset: Int = 1)
+    -> [Float]
+  {
+    let first = Floats(x, offset: offset)
+    let second = y.map { Floats($0, offset: offset + 4) }
+    let output = Floats(count: x.count, offset: offset + 2)
+    call(entry, output, first, second)
+    #expect(output.paddingIsIntact && first.bits == x.bits)
+    call(entry, first, first, second)
+    #expect(first.bits == output.bits && first.paddingIsIntact)
+    #expect(second?.bits == y?.bits && second?.paddingIsIntact != false)
+    return output.values
+  }
 }
 
 /// Values of every size, both signs, with zeros, infinities where `extreme`, and many near 0.
@@ -63,12 +67,12 @@ private let subnormal: Float = 0x1p-148
 func geluAgreesWithReference(table: Kernels, length: Int) {
   let z = samples(length)
   let dy = samples(length, seed: 2)
-  let y = unsafe run(table.raw.pointee.gelu_forward, z)
-  let expected = unsafe run(reference.raw.pointee.gelu_forward, z)
+  let y = table.run(.gelu, z)
+  let expected = reference.run(.gelu, z)
   y.expectNear(expected, "gelu") { normalError * abs(expected[$0]) + subnormal }
 
-  let dz = unsafe run(table.raw.pointee.gelu_backward, dy, z)
-  let slope = unsafe run(reference.raw.pointee.gelu_backward, dy, z)
+  let dz = table.run(.geluBackward, dy, z)
+  let slope = reference.run(.geluBackward, dy, z)
   dz.expectNear(slope, "gelu gradient") { index in
     // Below 0 the slope is Φ(z) − |z|φ(z), which may cancel; above, 1 minus that of −z.
     let (below, density) = normal(-abs(z[index]))
@@ -81,7 +85,7 @@ func geluAgreesWithReference(table: Kernels, length: Int) {
 @Test(arguments: Kernels.checked)
 func geluIsAccurateOverItsWholeRange(table: Kernels) {
   let z = (0..<60_000).map { Float($0 - 30_000) * 0x1p-11 }
-  let y = unsafe run(table.raw.pointee.gelu_forward, z)
+  let y = table.run(.gelu, z)
   let expected = z.map { Float(Double($0) * normal($0).below) }
   y.expectNear(expected, "gelu") { normalError * abs(expected[$0]) + subnormal }
 }
@@ -90,16 +94,16 @@ func geluIsAccurateOverItsWholeRange(table: Kernels) {
 func tanhAgreesWithReference(table: Kernels, length: Int) {
   let x = samples(length)
   let dy = samples(length, seed: 3)
-  let y = unsafe run(table.raw.pointee.tanh_forward, x)
-  let expected = unsafe run(reference.raw.pointee.tanh_forward, x)
+  let y = table.run(.tanh, x)
+  let expected = reference.run(.tanh, x)
   // Below 0.625: the last step rounds (1), and the correction, at most 0.12 of the value, is off by the
   // roundings of its five steps. Above: 2 / (e + 1) is at most 0.45 for a value of at least 0.55, and is off by
   // 4 (exp to 2 ulp), 1 and 1; the difference rounds (1). Less than 6 either way; the reference rounds too (1).
   y.expectNear(expected, "tanh") { 7 * rounding * abs(expected[$0]) }
 
   // dy·(1 − y²): two roundings here, one in the reference.
-  let dx = unsafe run(table.raw.pointee.tanh_backward, dy, expected)
-  let slope = unsafe run(reference.raw.pointee.tanh_backward, dy, expected)
+  let dx = table.run(.tanhBackward, dy, expected)
+  let slope = reference.run(.tanhBackward, dy, expected)
   dx.expectNear(slope, "tanh gradient") { 3 * rounding * abs(slope[$0]) }
 }
 
@@ -189,22 +193,20 @@ func adamwHasTheReferencesBits(table: Kernels, length: Int) {
 func placeAndAlignmentDoNotChangeBits(table: Kernels) {
   let x = samples(200)
   let dy = samples(200, seed: 7)
-  for unsafeentry in unsafe [table.raw.pointee.gelu_forward, table.raw.pointee.tanh_forward] {
-    guard let entry = unsafe entry else { continue }
-    let whole = unsafe run(entry, x, offset: 0).bits
+  for entry in Entry.unary {
+    let whole = table.run(entry, x, offset: 0).bits
     for start in 0..<40 {
       for length in [1, 5, 8, 13, 31, 64, 160] {
-        let part = unsafe run(entry, Array(x[start..<start + length]), offset: start % 7).bits
+        let part = table.run(entry, Array(x[start..<start + length]), offset: start % 7).bits
         #expect(part == Array(whole[start..<start + length]))
       }
     }
   }
-  for unsafeentry in unsafe [table.raw.pointee.gelu_backward, table.raw.pointee.tanh_backward] {
-    guard let entry = unsafe entry else { continue }
-    let whole = unsafe run(entry, dy, x, offset: 0).bits
+  for entry in Entry.binary {
+    let whole = table.run(entry, dy, x, offset: 0).bits
     for start in 0..<40 {
       let range = start..<start + 1 + start * 4
-      let part = unsafe run(entry, Array(dy[range]), Array(x[range]), offset: start % 5).bits
+      let part = table.run(entry, Array(dy[range]), Array(x[range]), offset: start % 5).bits
       #expect(part == Array(whole[range]))
     }
   }
@@ -215,15 +217,14 @@ func nanGoesThrough(table: Kernels) {
   for index in 0..<40 {
     var x = samples(40)
     x[index] = .nan
-    for unsafeentry in unsafe [table.raw.pointee.gelu_forward, table.raw.pointee.tanh_forward] {
-      guard let entry = unsafe entry else { continue }
-      let y = unsafe run(entry, x)
+    for entry in Entry.unary {
+      let y = table.run(entry, x)
       #expect(y.indices.filter { y[$0].isNaN } == [index])
     }
-    let dz = unsafe run(table.raw.pointee.gelu_backward, samples(40, seed: 8), x)
+    let dz = table.run(.geluBackward, samples(40, seed: 8), x)
     #expect(dz.indices.filter { dz[$0].isNaN } == [index])
   }
-  let infinite = unsafe run(table.raw.pointee.gelu_forward, [.infinity, -.infinity])
+  let infinite = table.run(.gelu, [.infinity, -.infinity])
   #expect(infinite[0] == .infinity && infinite[1].isNaN)
-  #expect(unsafe run(table.raw.pointee.tanh_forward, [.infinity, -.infinity]) == [1, -1])
+  #expect(table.run(.tanh, [.infinity, -.infinity]) == [1, -1])
 }
