@@ -1,177 +1,183 @@
-/// A number that collectives carry.
-public protocol CollectiveElement: BitwiseCopyable, Sendable, Comparable {
-  static var zero: Self { get }
-  static func + (left: Self, right: Self) -> Self
-  /// `float`, `double`, `int64` or `byte`, for messages.
-  static var elementName: String { get }
-}
-
-extension Float: CollectiveElement { public static var elementName: String { "float" } }
-extension Double: CollectiveElement { public static var elementName: String { "double" } }
-extension Int64: CollectiveElement { public static var elementName: String { "int64" } }
-extension UInt8: CollectiveElement { public static var elementName: String { "byte" } }
-
-/// How the values of all ranks become one.
-public enum Reduction: String, Sendable, CaseIterable {
-  case sum, min, max
-}
-
 /// A fixed group of ranks that call the same collectives in the same order.
 ///
-/// Every wait has a time-out and names who is waited for. Before values move, the ranks compare what they were
-/// asked for (operation, type, count): a disagreement is an error on all of them. One thread at a time may
-/// use a rank's communicator.
-public protocol Communicator: Sendable {
+/// Before any payload moves, every rank tells every other which call it is in; ranks that are in
+/// different calls, or give different counts, roots or ranges, all throw
+/// ``CollectiveError/Code/disagreement``, and a rank that does not come is named when the time of
+/// ``settings`` is over. After any other error than a disagreement the group is lost: every later
+/// call throws, and the program should end with ``abort(code:)`` without touching the buffer of the
+/// call that failed, into which MPI may still write.
+///
+/// Sums are added in the order of the ranks, by one rank per element, so every rank gets the same
+/// bits and the same call gives the same bits each time, over MPI as over threads. One thread at a
+/// time may use a communicator; give another thread its own with ``split(color:key:)``.
+///
+/// A call moves at most `2 × (size − 1) ÷ size` times its buffer in and out of each rank, and needs
+/// extra memory of about one rank's share of it.
+public protocol Communicator: AnyObject, Sendable {
+  /// The number of the calling rank, in `0 ..< size`.
   var rank: Int { get }
+
   /// The number of ranks. One is a valid group: every collective is then the identity.
   var size: Int { get }
-  /// Where this rank runs.
+
+  /// The name of the machine that the calling rank runs on.
   var hostName: String { get }
 
-  /// Returns when all ranks have called.
+  /// How the calling rank waits. A change holds from the next call on.
+  var settings: CollectiveSettings { get set }
+
+  /// Returns when every rank has called.
   func barrier() throws(CollectiveError)
 
-  /// Gives all ranks the values of `root`. Counts are equal on all ranks.
-  func broadcast<Element: CollectiveElement>(
-    _ values: inout MutableSpan<Element>, from root: Int
-  ) throws(CollectiveError)
+  /// Replaces `values`, of equal count on every rank, with those of rank `root`.
+  func broadcast<E: CollectiveElement>(_ values: inout MutableSpan<E>, from root: Int)
+    throws(CollectiveError)
 
-  /// Replaces values, of equal count on all ranks, with their element-wise reduction. Not for bytes.
-  func allReduce<Element: CollectiveElement>(
-    _ values: inout MutableSpan<Element>, _ reduction: Reduction
-  ) throws(CollectiveError)
+  /// Replaces `values`, of equal count on every rank, with the reduction over all ranks, element by
+  /// element.
+  func allReduce<E: ReducibleElement>(_ values: inout MutableSpan<E>, _ reduction: Reduction)
+    throws(CollectiveError)
 
-  /// The values of every rank, by rank. Counts may differ.
-  func allGather<Element: CollectiveElement>(
-    _ values: Span<Element>
-  ) throws(CollectiveError) -> [[Element]]
-
-  /// Sends values to a rank, which must be receiving as many with the same tag.
-  func send<Element: CollectiveElement>(
-    _ values: Span<Element>, to destination: Int, tag: Int
-  ) throws(CollectiveError)
-
-  /// Receives values from a rank, which must be sending as many with the same tag.
-  func receive<Element: CollectiveElement>(
-    _ values: inout MutableSpan<Element>, from source: Int, tag: Int
-  ) throws(CollectiveError)
-
-  /// Sends one part of `values` to each rank and receives one from each: all at once, so that no order
-  /// of calls can block.
+  /// Replaces `values`, of equal count on every rank, with their sums along the tree over shards.
   ///
-  /// - Parameters:
-  ///   - sending: The part of `values` for each rank.
-  ///   - received: As many elements as all parts that come, by rank one after the other.
-  ///   - receiving: The count that comes from each rank.
-  func exchange<Element: CollectiveElement>(
-    _ values: Span<Element>, sending: [Range<Int>], into received: inout MutableSpan<Element>,
-    receiving: [Int]
+  /// Rank r holds the sum of node r of `FoldTree.nodes(shards: shards, ranks: size)`. Given sums
+  /// that were folded along the same tree, the result has the same bits for any number of ranks.
+  ///
+  /// - Precondition: `size ≤ shards`.
+  func allReduceSumInTreeOrder<E: ReducibleElement>(
+    _ values: inout MutableSpan<E>, shards: Int
   ) throws(CollectiveError)
 
-  /// A group of the ranks that give the same colour, in the order of their keys.
+  /// The values of every rank, by rank. The counts may differ.
+  func allGather<E: CollectiveElement>(_ values: Span<E>) throws(CollectiveError) -> [[E]]
+
+  /// Makes rank r's range of `values` the sum of that range over all ranks.
+  ///
+  /// What the other ranges hold afterwards is their own rank's input; elements outside every range
+  /// keep their values.
+  ///
+  /// - Precondition: There is a range for each rank, and they do not overlap.
+  func reduceScatterSum<E: ReducibleElement>(
+    _ values: inout MutableSpan<E>, ranges: [Range<Int>]
+  ) throws(CollectiveError)
+
+  /// Copies rank r's range of `values` to every other rank, for every r.
+  ///
+  /// - Precondition: There is a range for each rank, and they do not overlap.
+  func allGather<E: CollectiveElement>(_ values: inout MutableSpan<E>, ranges: [Range<Int>])
+    throws(CollectiveError)
+
+  /// Sends `values` to another rank, and returns once that rank has received them.
+  ///
+  /// The receiver must give the same count, element type and tag, or both throw a disagreement.
+  func send<E: CollectiveElement>(_ values: Span<E>, to receiver: Int, tag: Int)
+    throws(CollectiveError)
+
+  /// Fills `values` with those that another rank sends with the same count, type and tag.
+  func receive<E: CollectiveElement>(
+    into values: inout MutableSpan<E>, from sender: Int, tag: Int
+  ) throws(CollectiveError)
+
+  /// Cuts the group into one group for each `color`, its ranks ordered by `key`, then by rank.
+  ///
+  /// The new communicator takes the settings of this one, and lives until the program ends.
   func split(color: Int, key: Int) throws(CollectiveError) -> any Communicator
 
-  /// Ends all ranks of the whole run with an exit code, without delay.
-  func abort(code: Int32)
+  /// Ends every process of the group, also those that are blocked, with exit status `code`.
+  func abort(code: Int32) -> Never
 }
 
-/// Why a collective failed.
-public struct CollectiveError: Error, Sendable, CustomStringConvertible {
-  public enum Code: Sendable, Equatable {
-    /// These ranks did not come within the time-out.
-    case timeOut(waitingFor: [Int])
-    /// Ranks called with other counts, types or operations.
-    case disagreement
-    /// MPI said so: its error code.
-    case transport(Int32)
-    /// Another rank of the process has failed before.
-    case aborted
-  }
-  public var code: Code
-  /// Such as `allReduce(sum) of 7087872 floats`.
-  public var operation: String
-  public var rank: Int
-  public var detail: String
+/// How elements of several ranks become one.
+public enum Reduction: Int, Sendable, CaseIterable {
+  /// The sum in the order of the ranks. A sum of integers that overflows traps.
+  case sum
+  /// The smallest; NaN if any is NaN.
+  case min
+  /// The largest; NaN if any is NaN.
+  case max
+}
 
-  public var description: String {
-    switch code {
-    case .timeOut(let ranks):
-      "\(operation): waited \(detail) for rank\(ranks.count == 1 ? "" : "s") "
-        + ranks.map(String.init).joined(separator: ", ")
-    case .disagreement: "\(operation): ranks disagree: \(detail)"
-    case .transport(let code): "\(operation): MPI error \(code): \(detail)"
-    case .aborted: "\(operation): another rank has failed"
+/// A number that collectives can move: `Float`, `Double`, `Int64` and `UInt8`.
+public protocol CollectiveElement: BitwiseCopyable, Sendable {
+  static var elementType: ElementType { get }
+}
+
+/// A number that collectives can move and reduce: `Float`, `Double` and `Int64`.
+public protocol ReducibleElement: CollectiveElement {}
+
+/// The type of the elements of a call, as ranks tell each other.
+public enum ElementType: UInt8, Sendable {
+  case float = 1
+  case double = 2
+  case int64 = 3
+  case uint8 = 4
+
+  var byteCount: Int {
+    switch self {
+    case .float: 4
+    case .double, .int64: 8
+    case .uint8: 1
     }
   }
 }
 
-/// What a rank is about to do: compared between ranks before values move.
-struct CallRecord: Equatable, Sendable {
-  /// How many collectives came before.
-  var sequence: Int64
-  var operation: OperationKind
-  var element: Int64
-  /// The root or the reduction.
-  var parameter: Int64
-  var count: Int64
-
-  enum OperationKind: Int64, Sendable {
-    case barrier, broadcast, allReduce, allGather, exchange, split
-  }
-
-  var words: [Int64] { [sequence, operation.rawValue, element, parameter, count] }
-
-  /// Collectives that need equal counts have theirs compared; the others leave it out.
-  static let wordCount = 5
-
-  static func describe(_ words: [Int64]) -> String {
-    let name = OperationKind(rawValue: words[1]).map { "\($0)" } ?? "unknown call \(words[1])"
-    return "call \(words[0]) is \(name) of \(words[4]) elements of \(words[2]) bytes"
-      + " (parameter \(words[3]))"
-  }
-
-  /// What differs between the records of all ranks, or nil.
-  static func disagreement(_ records: [[Int64]]) -> String? {
-    guard let other = records.firstIndex(where: { $0 != records[0] }) else { return nil }
-    return "rank 0: \(describe(records[0])); rank \(other): \(describe(records[other]))"
-  }
+extension Float: ReducibleElement {
+  public static var elementType: ElementType { .float }
 }
 
-/// A group of one rank: every collective is the identity. MPI is never touched.
-public struct SingleRank: Communicator {
-  public init() {}
+extension Double: ReducibleElement {
+  public static var elementType: ElementType { .double }
+}
 
-  public var rank: Int { 0 }
-  public var size: Int { 1 }
-  public var hostName: String { HostName.current }
+extension Int64: ReducibleElement {
+  public static var elementType: ElementType { .int64 }
+}
 
-  public func barrier() {}
-  public func broadcast<Element>(_ values: inout MutableSpan<Element>, from root: Int) {}
-  public func allReduce<Element>(_ values: inout MutableSpan<Element>, _ reduction: Reduction) {}
+extension UInt8: CollectiveElement {
+  public static var elementType: ElementType { .uint8 }
+}
 
-  public func allGather<Element>(_ values: Span<Element>) -> [[Element]] {
-    [values.indices.map { values[$0] }]
+// MARK: Arrays and single values
+
+extension Communicator {
+  /// Replaces the elements of `values`, of equal count on every rank, with those of rank `root`.
+  public func broadcast<E: CollectiveElement>(_ values: inout [E], from root: Int)
+    throws(CollectiveError)
+  {
+    var span = values.mutableSpan
+    try broadcast(&span, from: root)
   }
 
-  public func send<Element>(_ values: Span<Element>, to destination: Int, tag: Int) {
-    preconditionFailure("rank \(destination) of a group of one")
+  /// Replaces the elements of `values` with their reduction over all ranks.
+  public func allReduce<E: ReducibleElement>(_ values: inout [E], _ reduction: Reduction)
+    throws(CollectiveError)
+  {
+    var span = values.mutableSpan
+    try allReduce(&span, reduction)
   }
 
-  public func receive<Element>(
-    _ values: inout MutableSpan<Element>, from source: Int, tag: Int
-  ) {
-    preconditionFailure("rank \(source) of a group of one")
+  /// The reduction of one value of each rank.
+  public func allReduce<E: ReducibleElement>(_ value: E, _ reduction: Reduction)
+    throws(CollectiveError) -> E
+  {
+    var values = [value]
+    try allReduce(&values, reduction)
+    return values[0]
   }
 
-  public func exchange<Element>(
-    _ values: Span<Element>, sending: [Range<Int>], into received: inout MutableSpan<Element>,
-    receiving: [Int]
-  ) {
-    precondition(sending.count == 1 && receiving == [sending[0].count], "parts of one rank")
-    for (place, index) in sending[0].enumerated() { received[place] = values[index] }
+  /// Replaces the elements of `values` with their sums along the tree over shards.
+  public func allReduceSumInTreeOrder<E: ReducibleElement>(_ values: inout [E], shards: Int)
+    throws(CollectiveError)
+  {
+    var span = values.mutableSpan
+    try allReduceSumInTreeOrder(&span, shards: shards)
   }
 
-  public func split(color: Int, key: Int) -> any Communicator { self }
-
-  public func abort(code: Int32) { ProcessEnd.exit(code) }
+  /// The values of every rank, by rank. The counts may differ.
+  public func allGather<E: CollectiveElement>(_ values: [E]) throws(CollectiveError) -> [[E]] {
+    // Not `values.span`: Swift 6.3 drops the stores into an array literal that only a span reads.
+    try unsafe values.withUnsafeBufferPointer { values throws(CollectiveError) in
+      try allGather(unsafe Span(_unsafeElements: values))
+    }
+  }
 }

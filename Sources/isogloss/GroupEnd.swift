@@ -1,3 +1,4 @@
+import Collectives
 import Glibc
 import Synchronization
 
@@ -9,6 +10,7 @@ enum GroupEnd {
   /// The path of the claim, ending in zero; empty until ``prepare(claimPath:identity:)``.
   nonisolated(unsafe) private static var claimPath: UnsafeMutablePointer<CChar>?
   nonisolated(unsafe) private static var identity: UnsafeMutablePointer<CChar>?
+  nonisolated(unsafe) private static var wait: UnsafePointer<CChar>?
   private static let claimed = Atomic<Bool>(false)
 
   /// Lays down where the claim is made and who this rank is. Once a process.
@@ -19,6 +21,7 @@ enum GroupEnd {
   static func prepare(claimPath: String, identity: String) {
     unsafe self.claimPath = strdup(claimPath)
     unsafe self.identity = strdup(identity)
+    unsafe wait = CurrentWait.text
   }
 
   /// Whether this rank is to speak for the group. True at most once in a process.

@@ -21,7 +21,8 @@ enum Ranks {
   static func join(timeoutSeconds: Double) throws -> any Communicator {
     let joined: any Communicator =
       Launch.isUnderLauncher
-      ? try MPICommunicator.start(timeoutSeconds: timeoutSeconds) : SingleRank()
+      ? try MPIWorld.start(settings: CollectiveSettings(timeoutSeconds: timeoutSeconds))
+      : SingleRank()
     unsafe communicator = joined
     GroupEnd.prepare(
       claimPath: try claimPath(joined),
@@ -30,8 +31,8 @@ enum Ranks {
   }
 
   /// Leaves the job, all ranks together.
-  static func leave() {
-    if Launch.isUnderLauncher { MPICommunicator.finish() }
+  static func leave() throws {
+    if Launch.isUnderLauncher { try MPIWorld.finish() }
   }
 
   /// A path that all ranks of this job know and no other job has, in a folder of the machine.
@@ -41,8 +42,7 @@ enum Ranks {
     var nonce = [
       Int64(ProcessInfo.processInfo.processIdentifier), Int64(Date().timeIntervalSince1970 * 1000),
     ]
-    var span = nonce.mutableSpan
-    try communicator.broadcast(&span, from: 0)
+    try communicator.broadcast(&nonce, from: 0)
     return NSTemporaryDirectory() + "isogloss-\(getuid())-\(nonce[0])-\(nonce[1])"
   }
 

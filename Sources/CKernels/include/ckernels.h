@@ -100,7 +100,7 @@ typedef struct ck_adamw {
 
 /// All tables that this binary holds, best first, `reference` last; `*count` of them.
 const ck_table *const *ck_tables(size_t *count);
-/// The table named `name`, or NULL.
+/// The table named `name`, or NULL; also "wide": the 16 lanes of AVX-512 made of AVX2 instructions, for tests.
 const ck_table *ck_table_named(const char *name);
 /// The best table that runs here.
 const ck_table *ck_best_table(void);

@@ -61,8 +61,7 @@ public struct Tagger {
     if communicator.size == 1 { return counts }
     let types = Self.types(of: set)
     var sums = counts.flatMap { $0.integers(types: types) }
-    var span = sums.mutableSpan
-    try communicator.allReduce(&span, .sum)
+    try communicator.allReduce(&sums, .sum)
     let stride = sums.count / modes.count
     return modes.indices.map {
       SpanCounts(integers: Array(sums[$0 * stride..<($0 + 1) * stride]), types: types)

@@ -159,8 +159,7 @@ public struct Run {
     {
       step[0] = Int64(newest.step)
     }
-    var span = step.mutableSpan
-    try context.communicator.broadcast(&span, from: 0)
+    try context.communicator.broadcast(&step, from: 0)
     return step[0] < 0 ? nil : "\(directory)/checkpoint-\(step[0])"
   }
 
@@ -219,8 +218,7 @@ public struct Run {
         failed[0] = 1
       }
     }
-    var span = failed.mutableSpan
-    try context.communicator.broadcast(&span, from: 0)
+    try context.communicator.broadcast(&failed, from: 0)
     if let failure { throw failure }
     if failed[0] != 0 { throw RunError(.elsewhere, "rank 0 could not prepare the run") }
   }

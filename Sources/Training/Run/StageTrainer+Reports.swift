@@ -71,8 +71,7 @@ extension StageTrainer {
         tape.backward()
         flags[shard] = gradients.norm(in: context.workspace).isFinite ? 0 : 1
       }
-      var span = flags.mutableSpan
-      try context.communicator.allReduce(&span, .sum)
+        try context.communicator.allReduce(&flags, .sum)
       bad = flags.indices.filter { flags[$0] > 0 }
     }
     let members = bad.flatMap { shards[$0] }.map { items[items.startIndex + $0] }

@@ -179,7 +179,6 @@ public final class GradientStep {
 
   private func sum(_ values: inout [Double]) throws(CollectiveError) {
     if communicator.size == 1 { return }
-    var span = values.mutableSpan
-    try communicator.allReduce(&span, .sum)
+    try communicator.allReduce(&values, .sum)
   }
 }

@@ -42,8 +42,7 @@ enum BenchCommand {
       workspace: workspace, started: started)
     // The peak of every rank: memory of several ranks is their sum.
     var peak = [Self.peakBytes()]
-    var span = peak.mutableSpan
-    try communicator.allReduce(&span, .sum)
+    try communicator.allReduce(&peak, .sum)
     if communicator.rank == 0 {
       let fields = [
         "\"stack\": \"isogloss \(Program.version)\"", "\"shape\": \"\(shape)\"",
@@ -63,7 +62,7 @@ enum BenchCommand {
           ? "{\(fields.joined(separator: ", "))}"
           : fields.map { $0.replacingOccurrences(of: "\"", with: "") }.joined(separator: "\n"))
     }
-    Ranks.leave()
+    try Ranks.leave()
   }
 
   /// The largest resident memory that this process has had.

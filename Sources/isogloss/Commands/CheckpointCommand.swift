@@ -7,7 +7,7 @@ enum CheckpointCommand {
   static let command = Command(
     "checkpoint inspect", "Shows what a checkpoint directory holds: files, tensors, shape, facts.",
     positionals: [
-      Positional("DIR", .one, "A checkpoint directory, of this program or of transformers.")
+      Positional("DIR", count: .one, "A checkpoint directory, of this program or of transformers.")
     ],
     options: [
       Option("hashes", "Also hashes every file (SHA-256)."),

@@ -9,7 +9,7 @@ import Training
 enum EvaluateCommand {
   static let command = Command(
     "evaluate", "Scores a checkpoint on tagged files, as seqeval does.",
-    positionals: [Positional("CHECKPOINT", .one, "A directory with a token classifier.")],
+    positionals: [Positional("CHECKPOINT", count: .one, "A directory with a token classifier.")],
     options: [
       Option("data", value: "FILE", takesMany: true, "CoNLL or JSON-lines files with tags."),
       Option("language", value: "CODE", "Whose head to use, if the model has one a language."),

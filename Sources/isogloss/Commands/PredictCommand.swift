@@ -9,7 +9,7 @@ import Training
 enum PredictCommand {
   static let command = Command(
     "predict", "Tags the words of a file with a checkpoint: words in, words and tags out.",
-    positionals: [Positional("CHECKPOINT", .one, "A directory with a token classifier.")],
+    positionals: [Positional("CHECKPOINT", count: .one, "A directory with a token classifier.")],
     options: [
       Option("input", value: "FILE", "CoNLL or JSON lines; tags are not needed and are ignored."),
       Option("output", value: "FILE", default: "standard output", "Token TAB tag."),

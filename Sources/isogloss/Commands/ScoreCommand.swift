@@ -7,7 +7,7 @@ enum ScoreCommand {
   static let command = Command(
     "score", "Scores a file of predictions as conlleval does, with seqeval's two modes beside it.",
     positionals: [
-      Positional("FILE", .one, "Columns; the last two are the gold and the predicted tag.")
+      Positional("FILE", count: .one, "Columns; the last two are the gold and the predicted tag.")
     ],
     options: [Option("json", "Prints one JSON object a mode on standard output.")])
 

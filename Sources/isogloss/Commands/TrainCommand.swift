@@ -9,9 +9,8 @@ enum TrainCommand {
   static let command = Command(
     "train", "Trains what a config says: its stages in order, each resumable.",
     positionals: [
-      Positional("CONFIG", .one, "The run, in YAML."),
-      Positional(
-        "KEY=VALUE", .any, "Overrides of the config, dotted: stages.0.learning_rate=1e-5."),
+      Positional("CONFIG", count: .one, "The run, in YAML."),
+      Positional("KEY=VALUE", count: .any, "Overrides of the config, dotted: stages.0.learning_rate=1e-5."),
     ],
     options: [
       Option("out", value: "DIR", "Where the run goes, in place of output_dir."),
@@ -47,13 +46,16 @@ enum TrainCommand {
         throw UsageError(
           "--simulate-ranks and a launcher exclude each other", command: "isogloss train")
       }
-      try ThreadGroup.run(ranks: ranks, timeoutSeconds: Double(configuration.ddpTimeout)) {
-        try train(configuration, resume: resume, arguments, over: $0)
+      _ = try ThreadGroup.run(
+        ranks: ranks,
+        settings: CollectiveSettings(timeoutSeconds: Double(configuration.ddpTimeout))
+      ) { communicator in
+        try train(configuration, resume: resume, arguments, over: communicator)
       }
     } else {
       try train(configuration, resume: resume, arguments, over: communicator)
     }
-    Ranks.leave()
+    try Ranks.leave()
     if Signals.stopRequested { exit(130) }
   }
 

@@ -1,0 +1,124 @@
+import Determinism
+
+/// The order in which the parts of several ranks become one, as steps for a stack.
+package struct FoldOrder {
+  package enum Step: Equatable {
+    /// Puts the part of a rank on the stack.
+    case push(Int)
+    /// Replaces the two topmost by their combination, the lower one on the left.
+    case combine
+  }
+
+  package let steps: [Step]
+  /// The most parts that are on the stack together.
+  let depth: Int
+
+  /// From rank 0 on: `((0, 1), 2), 3`.
+  package static func byRank(_ size: Int) -> FoldOrder {
+    var steps = [Step.push(0)]
+    for rank in 1..<max(1, size) { steps += [.push(rank), .combine] }
+    return FoldOrder(steps)
+  }
+
+  /// Along the tree over shards, in which each rank holds one node.
+  package static func byTree(shards: Int, ranks: Int) -> FoldOrder {
+    let nodes = FoldTree.nodes(shards: shards, ranks: ranks)
+    var steps: [Step] = []
+    var next = 0
+    func visit(_ node: Range<Int>) {
+      if node == nodes[next] {
+        steps.append(.push(next))
+        next = min(next + 1, nodes.count - 1)
+        return
+      }
+      let middle = node.lowerBound + FoldTree.leftCount(of: node.count)
+      visit(node.lowerBound..<middle)
+      visit(middle..<node.upperBound)
+      steps.append(.combine)
+    }
+    visit(0..<shards)
+    return FoldOrder(steps)
+  }
+
+  private init(_ steps: [Step]) {
+    var height = 0
+    var depth = 0
+    for step in steps {
+      height += step == .combine ? -1 : 1
+      depth = max(depth, height)
+    }
+    self.steps = steps
+    self.depth = depth
+  }
+
+  /// Combines the parts of all ranks, element by element, into `result`.
+  ///
+  /// - Parameters:
+  ///   - parts: The part of each rank: `count` elements of `type`.
+  ///   - result: Room for as many, which may be one of the parts.
+  func fold(
+    _ parts: [UnsafeRawPointer], count: Int, of type: ElementType, _ reduction: Reduction,
+    into result: UnsafeMutableRawPointer
+  ) {
+    switch type {
+    case .float: unsafe fold(parts, count, sum: { (x: Float, y) in x + y }, reduction, result)
+    case .double: unsafe fold(parts, count, sum: { (x: Double, y) in x + y }, reduction, result)
+    case .int64: unsafe fold(parts, count, sum: { (x: Int64, y) in x + y }, reduction, result)
+    case .uint8: preconditionFailure("bytes are moved and not reduced")
+    }
+  }
+
+  @inline(__always)
+  private func fold<E: Comparable & BitwiseCopyable>(
+    _ parts: [UnsafeRawPointer], _ count: Int, sum: (E, E) -> E, _ reduction: Reduction,
+    _ result: UnsafeMutableRawPointer
+  ) {
+    // `x != x` holds for NaN alone.
+    switch reduction {
+    case .sum: unsafe fold(parts, count, sum, result)
+    case .min: unsafe fold(parts, count, { (x: E, y: E) -> E in y < x || y != y ? y : x }, result)
+    case .max: unsafe fold(parts, count, { (x: E, y: E) -> E in y > x || y != y ? y : x }, result)
+    }
+  }
+
+  @inline(__always)
+  private func fold<E: BitwiseCopyable>(
+    _ parts: [UnsafeRawPointer], _ count: Int, _ combine: (E, E) -> E,
+    _ result: UnsafeMutableRawPointer
+  ) {
+    let block = 2048
+    unsafe withUnsafeTemporaryAllocation(of: E.self, capacity: block * depth) { room in
+      guard let room = room.baseAddress else { return }
+      // The stack's operands: a part as it came, or level `height` of `room`.
+      var stack: [UnsafePointer<E>] = unsafe []
+      unsafe stack.reserveCapacity(depth)
+      for start in stride(from: 0, to: count, by: block) {
+        let length = min(block, count - start)
+        for step in steps {
+          switch step {
+          case .push(let rank):
+            unsafe stack.append(parts[rank].assumingMemoryBound(to: E.self) + start)
+          case .combine:
+            let right = unsafe stack.removeLast()
+            let left = unsafe stack.removeLast()
+            let target = unsafe room + block * stack.count
+            // Two loops, since the compiler makes vectors of neither if left may be the target.
+            if unsafe left == UnsafePointer(target) {
+              for index in 0..<length {
+                unsafe target[index] = combine(target[index], right[index])
+              }
+            } else {
+              for index in 0..<length {
+                unsafe target[index] = combine(left[index], right[index])
+              }
+            }
+            unsafe stack.append(UnsafePointer(target))
+          }
+        }
+        let sum = unsafe stack.removeLast()
+        unsafe result.advanced(by: start * MemoryLayout<E>.stride)
+          .copyMemory(from: sum, byteCount: length * MemoryLayout<E>.stride)
+      }
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import Glibc
+import Synchronization
+
+/// The group of one rank: every collective is the identity, and MPI is never started.
+public final class SingleRank: Communicator {
+  public let hostName: String
+  private let settingsLock: Mutex<CollectiveSettings>
+
+  public init(settings: CollectiveSettings = CollectiveSettings()) {
+    hostName = nameOfThisHost()
+    settingsLock = Mutex(settings)
+  }
+
+  public var rank: Int { 0 }
+  public var size: Int { 1 }
+
+  public var settings: CollectiveSettings {
+    get { settingsLock.withLock { $0 } }
+    set { settingsLock.withLock { $0 = newValue } }
+  }
+
+  public func barrier() {}
+
+  public func broadcast<E: CollectiveElement>(_ values: inout MutableSpan<E>, from root: Int) {
+    precondition(root == 0, "the root of a broadcast is rank \(root) of 1")
+  }
+
+  public func allReduce<E: ReducibleElement>(
+    _ values: inout MutableSpan<E>, _ reduction: Reduction
+  ) {}
+
+  public func allReduceSumInTreeOrder<E: ReducibleElement>(
+    _ values: inout MutableSpan<E>, shards: Int
+  ) {
+    precondition(shards >= 1, "1 rank over \(shards) shards")
+  }
+
+  public func allGather<E: CollectiveElement>(_ values: Span<E>) -> [[E]] {
+    [values.indices.map { values[$0] }]
+  }
+
+  public func reduceScatterSum<E: ReducibleElement>(
+    _ values: inout MutableSpan<E>, ranges: [Range<Int>]
+  ) {
+    checkRanges(ranges, within: values.count, ranks: 1)
+  }
+
+  public func allGather<E: CollectiveElement>(
+    _ values: inout MutableSpan<E>, ranges: [Range<Int>]
+  ) {
+    checkRanges(ranges, within: values.count, ranks: 1)
+  }
+
+  public func send<E: CollectiveElement>(_ values: Span<E>, to receiver: Int, tag: Int) {
+    preconditionFailure("a group of one rank has no rank \(receiver) to send to")
+  }
+
+  public func receive<E: CollectiveElement>(
+    into values: inout MutableSpan<E>, from sender: Int, tag: Int
+  ) {
+    preconditionFailure("a group of one rank has no rank \(sender) to receive from")
+  }
+
+  public func split(color: Int, key: Int) -> any Communicator { SingleRank(settings: settings) }
+
+  public func abort(code: Int32) -> Never { endProcess(code: code) }
+}
+
+/// Writes what is buffered and ends this process at once, whatever its other threads do.
+func endProcess(code: Int32) -> Never {
+  fflush(nil)
+  _exit(code)
+}

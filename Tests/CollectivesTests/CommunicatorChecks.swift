@@ -1,0 +1,388 @@
+import Collectives
+import Determinism
+import Glibc
+import Testing
+
+extension CommunicatorCheck {
+  static let all: [CommunicatorCheck] =
+    [
+      rankAndSize, arrayLiteralsKeepTheirValues, broadcastCopiesTheRoot,
+      allReduceIsTheReductionInRankOrder,
+      minimumAndMaximumKeepNaN, allGatherKeepsUnequalCounts, reduceScatterThenGatherIsTheSum,
+      smallPiecesGiveTheSameValues, messagesArrive, splitMakesGroups,
+      treeOrderGivesTheBitsOfOneRank, disagreementIsSeenByAll, messagesMustAgree,
+      absentRankIsNamed, aMessageDoesNotMeetACollective,
+    ]
+
+  static let awkwardCounts = [0, 1, 2, 3, 7, 64, 4095, 4096, 4097, 50_001]
+
+  static let rankAndSize = CommunicatorCheck("ranks are numbered") { group in
+    try group.barrier()
+    let ranks = try group.allGather([Int64(group.rank)])
+    try expect(ranks, equals: (0..<group.size).map { [Int64($0)] }, "ranks", on: group)
+    try expect(group.hostName.isEmpty, equals: false, "host name", on: group)
+    try expect(try group.allReduce(Int64(1), .sum), equals: Int64(group.size), "ones", on: group)
+  }
+
+  /// The optimizer of Swift 6.3 may drop the stores into an array literal that only a span reads.
+  static let arrayLiteralsKeepTheirValues = CommunicatorCheck("array literals keep their values") {
+    group in
+    let number = Double(group.rank)
+    let sizes = Double(group.size)
+    var pair = [number + 1, 2]
+    try group.allReduce(&pair, .sum)
+    try expect(pair, equals: [sizes * (sizes + 1) / 2, 2 * sizes], "sums", on: group)
+    var three = [number, 7, number + 5]
+    try group.broadcast(&three, from: group.size - 1)
+    try expect(three, equals: [sizes - 1, 7, sizes + 4], "broadcast", on: group)
+    var tree = [Float(1), 4]
+    try group.allReduceSumInTreeOrder(&tree, shards: 8)
+    try expect(tree, equals: [Float(sizes), Float(4 * sizes)], "tree", on: group)
+    let gathered = try group.allGather([number, -number, 3])
+    try expect(
+      gathered, equals: (0..<group.size).map { [Double($0), -Double($0), 3] }, "gather", on: group)
+  }
+
+  static let broadcastCopiesTheRoot = CommunicatorCheck("broadcast copies the root") { group in
+    func run<E: TestElement>(_ type: E.Type) throws {
+      for count in awkwardCounts {
+        for root in 0..<group.size {
+          var values: [E] = elements(count, group.rank, count)
+          try group.broadcast(&values, from: root)
+          try expect(
+            values, equals: elements(count, root, count), "\(count) of \(E.self)", on: group)
+        }
+      }
+    }
+    try run(Float.self)
+    try run(Double.self)
+    try run(Int64.self)
+    try run(UInt8.self)
+  }
+
+  static let allReduceIsTheReductionInRankOrder = CommunicatorCheck(
+    "allReduce is the reduction in the order of the ranks"
+  ) { group in
+    func run<E: ReducibleTestElement>(_ type: E.Type) throws {
+      for count in awkwardCounts {
+        for reduction in Reduction.allCases {
+          var values: [E] = elements(count, group.rank, count)
+          try group.allReduce(&values, reduction)
+          let expected: [E] = reduced(count, ranks: group.size, count: count, reduction)
+          try expect(
+            values, equals: expected, "\(reduction) of \(count) of \(E.self)", on: group)
+        }
+      }
+    }
+    try run(Float.self)
+    try run(Double.self)
+    try run(Int64.self)
+  }
+
+  static let minimumAndMaximumKeepNaN = CommunicatorCheck("min and max keep NaN") { group in
+    for reduction in [Reduction.min, .max] {
+      for rank in 0..<group.size {
+        let value = try group.allReduce(group.rank == rank ? Double.nan : 1, reduction)
+        try expect(value.isNaN, equals: true, "\(reduction) with NaN of rank \(rank)", on: group)
+      }
+    }
+  }
+
+  static let allGatherKeepsUnequalCounts = CommunicatorCheck("allGather of unequal counts") {
+    group in
+    func run<E: TestElement>(_ type: E.Type) throws {
+      for base in [0, 1, 1000] {
+        func count(_ rank: Int) -> Int { (rank * 7 + base) % (base + 3) }
+        let values: [E] = elements(base, group.rank, count(group.rank))
+        let gathered = try group.allGather(values)
+        let expected: [[E]] = (0..<group.size).map { elements(base, $0, count($0)) }
+        try expect(gathered, equals: expected, "base \(base) of \(E.self)", on: group)
+      }
+    }
+    try run(Float.self)
+    try run(Double.self)
+    try run(Int64.self)
+    try run(UInt8.self)
+  }
+
+  static let reduceScatterThenGatherIsTheSum = CommunicatorCheck(
+    "reduceScatterSum, then allGather of ranges, is the sum"
+  ) { group in
+    for count in awkwardCounts {
+      for seed in 0..<3 {
+        let ranges = unevenRanges(count: count, ranks: group.size, seed: UInt64(seed))
+        let own = ranges[group.rank]
+        var values: [Float] = elements(count, group.rank, count)
+        var span = values.mutableSpan
+        try group.reduceScatterSum(&span, ranges: ranges)
+        let expected: [Float] = reduced(count, ranks: group.size, count: count, .sum)
+        try expect(
+          Array(values[own]), equals: Array(expected[own]), "\(own) of \(count)", on: group)
+        span = values.mutableSpan
+        try group.allGather(&span, ranges: ranges)
+        try expect(values, equals: expected, "\(ranges) of \(count)", on: group)
+      }
+    }
+  }
+
+  static let smallPiecesGiveTheSameValues = CommunicatorCheck("pieces give the same values") {
+    group in
+    let settings = group.settings
+    defer { group.settings = settings }
+    for pieceBytes in [5, 24, 4096] {
+      group.settings.pieceBytes = pieceBytes
+      let count = pieceBytes * 5 / 4 + group.size * 9
+      var values: [Float] = elements(count, group.rank, count)
+      try group.allReduce(&values, .sum)
+      let sum: [Float] = reduced(count, ranks: group.size, count: count, .sum)
+      try expect(values, equals: sum, "sum in pieces of \(pieceBytes) bytes", on: group)
+
+      var bytes: [UInt8] = elements(count, group.rank, count)
+      try group.broadcast(&bytes, from: group.size - 1)
+      let root: [UInt8] = elements(count, group.size - 1, count)
+      try expect(bytes, equals: root, "broadcast in pieces of \(pieceBytes) bytes", on: group)
+
+      let gathered = try group.allGather(
+        elements(count, group.rank, count + group.rank) as [Double])
+      let expected: [[Double]] = (0..<group.size).map { elements(count, $0, count + $0) }
+      try expect(gathered, equals: expected, "gather in pieces of \(pieceBytes)", on: group)
+
+      var large: [Double] = elements(1, group.rank, 9000)
+      group.settings.pieceBytes = pieceBytes * 100
+      try group.allReduce(&large, .max)
+      let largest: [Double] = reduced(1, ranks: group.size, count: 9000, .max)
+      try expect(large, equals: largest, "maximum in rounds", on: group)
+    }
+  }
+
+  static let messagesArrive = CommunicatorCheck("messages arrive") { group in
+    guard group.size > 1 else { return }
+    // Around the ring, one link after the other.
+    for sender in 0..<group.size {
+      let receiver = (sender + 1) % group.size
+      for count in [0, 1, 70_000] {
+        if group.rank == sender {
+          let values: [Float] = elements(count, sender, count)
+          try group.send(values.span, to: receiver, tag: count + 1)
+        } else if group.rank == receiver {
+          var values = [Float](repeating: 0, count: count)
+          var span = values.mutableSpan
+          try group.receive(into: &span, from: sender, tag: count + 1)
+          try expect(values, equals: elements(count, sender, count), "\(count)", on: group)
+        }
+      }
+    }
+    try group.barrier()
+  }
+
+  static let splitMakesGroups = CommunicatorCheck("split makes groups") { group in
+    // Odd and even ranks, in reverse order.
+    let part = try group.split(color: group.rank % 2, key: -group.rank)
+    let members = (0..<group.size).filter { $0 % 2 == group.rank % 2 }
+    try expect(part.size, equals: members.count, "size", on: group)
+    try expect(members.reversed()[part.rank], equals: group.rank, "rank", on: group)
+    let sum = try part.allReduce(Int64(group.rank), .sum)
+    try expect(sum, equals: Int64(members.reduce(0, +)), "sum of the part", on: group)
+    let order = try part.allGather([Int64(group.rank)]).map { Int($0[0]) }
+    try expect(order, equals: members.reversed(), "order of the part", on: group)
+
+    // The parts do not wait for each other, and a part of a part is a group too.
+    let alone = try part.split(color: part.rank, key: 0)
+    try alone.barrier()
+    try expect(alone.size, equals: 1, "size alone", on: group)
+    let again = try group.split(color: 7, key: 0)
+    try expect(again.rank, equals: group.rank, "rank again", on: group)
+    try again.barrier()
+    try group.barrier()
+  }
+
+  static let treeOrderGivesTheBitsOfOneRank = CommunicatorCheck(
+    "sums in tree order have the bits of one rank"
+  ) { group in
+    func run<E: ReducibleTestElement>(_ type: E.Type) throws {
+      for shards in [8, 12] where shards >= group.size {
+        for count in [1, 100, 20_003] {
+          func sum(_ shards: Range<Int>) -> [E] {
+            FoldTree.fold(shards.count) { shard -> [E] in
+              elements(count, 1000 + shards.lowerBound + shard, count)
+            } combine: { left, right in
+              zip(left, right).map { $0 + $1 }
+            }
+          }
+          let nodes = FoldTree.nodes(shards: shards, ranks: group.size)
+          var values = sum(nodes[group.rank])
+          try group.allReduceSumInTreeOrder(&values, shards: shards)
+          try expect(
+            values, equals: sum(0..<shards), "\(count) of \(E.self) over \(shards)", on: group)
+        }
+      }
+    }
+    try run(Float.self)
+    try run(Double.self)
+  }
+
+  static let disagreementIsSeenByAll = CommunicatorCheck("disagreement is seen by all") { group in
+    guard group.size > 1 else { return }
+    let odd = group.size - 1
+    let isOdd = group.rank == odd
+    let others = isOdd ? Array(0..<odd) : [odd]
+    func sum<E: ReducibleTestElement>(_ zero: E, _ count: Int, _ reduction: Reduction = .sum)
+      throws
+    {
+      var values = [E](repeating: zero, count: count)
+      try group.allReduce(&values, reduction)
+    }
+    try expect(.disagreement, about: others, on: group) { try sum(Float(0), isOdd ? 9 : 10) }
+    try expect(.disagreement, about: others, on: group) { try sum(Float(0), isOdd ? 0 : 10) }
+    try expect(.disagreement, about: others, on: group) {
+      try sum(Float(0), 10, isOdd ? .max : .sum)
+    }
+    try expect(.disagreement, about: others, on: group) {
+      try isOdd ? sum(Int64(0), 5) : sum(Double(0), 5)
+    }
+    try expect(.disagreement, about: others, on: group) {
+      var values: [UInt8] = [1]
+      try group.broadcast(&values, from: isOdd ? 1 : 0)
+    }
+    try expect(.disagreement, about: others, on: group) {
+      isOdd ? try group.barrier() : try sum(Float(0), 3)
+    }
+    try expect(.disagreement, about: others, on: group) {
+      var ranges = unevenRanges(count: 40, ranks: group.size, seed: 1)
+      if isOdd { ranges[0] = 0..<0 } else { ranges[0] = 0..<ranges[0].upperBound }
+      if ranges[0].isEmpty && !isOdd { ranges[0] = 1..<1 }
+      var values = [Float](repeating: 0, count: 40)
+      var span = values.mutableSpan
+      try group.reduceScatterSum(&span, ranges: ranges)
+    }
+    try expect(.disagreement, about: others, on: group) {
+      var values = [Float](repeating: 0, count: 4)
+      try group.allReduceSumInTreeOrder(&values, shards: isOdd ? 16 : 17)
+    }
+    // No payload has moved, and the group goes on.
+    try expect(try group.allReduce(Int64(2), .sum), equals: Int64(2 * group.size), "2", on: group)
+  }
+
+  static let messagesMustAgree = CommunicatorCheck("messages must agree") { group in
+    guard group.size > 1 else { return }
+    for (counts, tags) in [((4, 5), (1, 1)), ((4, 4), (1, 2)), ((0, 100_000), (1, 1))] {
+      if group.rank == 0 {
+        try expect(.disagreement, about: [1], on: group) {
+          let values = [Float](repeating: 1, count: counts.0)
+          try group.send(values.span, to: 1, tag: tags.0)
+        }
+      } else if group.rank == 1 {
+        try expect(.disagreement, about: [0], on: group) {
+          var values = [Float](repeating: 0, count: counts.1)
+          var span = values.mutableSpan
+          try group.receive(into: &span, from: 0, tag: tags.1)
+        }
+      }
+    }
+    try group.barrier()
+  }
+
+  static let absentRankIsNamed = CommunicatorCheck("an absent rank is named") { group in
+    guard group.size > 1 else { return }
+    let part = try group.split(color: 0, key: 0)
+    let absent = group.size / 2
+    if group.rank != absent {
+      part.settings.timeoutSeconds = 1
+      try expect(.timeout, about: [absent], on: part) {
+        var values = [Float](repeating: 0, count: 123)
+        try part.allReduce(&values, .sum)
+      }
+      // The part is lost, and says so at once.
+      try expect(.aborted, about: [absent], on: part) { try part.barrier() }
+    }
+    // Another group is not touched.
+    try group.barrier()
+  }
+
+  static let aMessageDoesNotMeetACollective = CommunicatorCheck(
+    "a message does not meet a collective"
+  ) { group in
+    guard group.size > 1 else { return }
+    let part = try group.split(color: 0, key: 0)
+    part.settings.timeoutSeconds = 1
+    if group.rank == 0 {
+      try expect(.disagreement, about: [1], on: part) {
+        let values = [Float](repeating: 1, count: 8)
+        try part.send(values.span, to: 1, tag: 3)
+      }
+    } else {
+      // Rank 1 hears of the message; the others miss rank 0, which sent it to rank 1 alone.
+      try expect(group.rank == 1 ? .disagreement : .timeout, about: [0], on: part) {
+        var values = [Float](repeating: 1, count: 8)
+        try part.allReduce(&values, .sum)
+      }
+    }
+    try group.barrier()
+  }
+
+  /// `count` random operations, the same on each rank, whose results are known.
+  static func randomOperations(_ count: Int, seed: UInt64) -> CommunicatorCheck {
+    CommunicatorCheck("\(count) random operations of seed \(seed)") { group in
+      var random = RandomStream(seed: seed, "operations")
+      for number in 0..<count {
+        switch random.below(3) {
+        case 0: try randomOperation(number, Float.self, &random, group)
+        case 1: try randomOperation(number, Double.self, &random, group)
+        default: try randomOperation(number, Int64.self, &random, group)
+        }
+      }
+    }
+  }
+
+  private static func randomOperation<E: ReducibleTestElement>(
+    _ number: Int, _ type: E.Type, _ random: inout RandomStream, _ group: any Communicator
+  ) throws {
+    // Mostly small, now and then beyond what one round carries.
+    let count = random.below(random.below(50) == 0 ? 6000 : 40)
+    let root = random.below(group.size)
+    var values: [E] = elements(number, group.rank, count)
+    let kind = random.below(7)
+    let what = "operation \(number), kind \(kind), \(count) of \(E.self), root \(root)"
+    switch kind {
+    case 0:
+      try group.barrier()
+    case 1:
+      try group.broadcast(&values, from: root)
+      try expect(values, equals: elements(number, root, count), what, on: group)
+    case 2:
+      let reduction = Reduction.allCases[random.below(3)]
+      try group.allReduce(&values, reduction)
+      let expected: [E] = reduced(number, ranks: group.size, count: count, reduction)
+      try expect(values, equals: expected, what, on: group)
+    case 3:
+      let gathered = try group.allGather(Array(values.prefix(count / (group.rank + 1))))
+      let expected: [[E]] = (0..<group.size).map { elements(number, $0, count / ($0 + 1)) }
+      try expect(gathered, equals: expected, what, on: group)
+    case 4:
+      let ranges = unevenRanges(count: count, ranks: group.size, seed: UInt64(number))
+      var span = values.mutableSpan
+      try group.reduceScatterSum(&span, ranges: ranges)
+      let expected: [E] = reduced(number, ranks: group.size, count: count, .sum)
+      let own = ranges[group.rank]
+      try expect(Array(values[own]), equals: Array(expected[own]), what, on: group)
+    case 5:
+      let ranges = unevenRanges(count: count, ranks: group.size, seed: UInt64(number))
+      var span = values.mutableSpan
+      try group.allGather(&span, ranges: ranges)
+      let expected: [E] = ranges.indices.flatMap { rank in
+        ranges[rank].map { element(number, rank, $0) }
+      }
+      try expect(values, equals: expected, what, on: group)
+    default:
+      guard group.size > 1 else { return }
+      let receiver = (root + 1 + random.below(group.size - 1)) % group.size
+      if group.rank == root {
+        try group.send(values.span, to: receiver, tag: number)
+      } else if group.rank == receiver {
+        var span = values.mutableSpan
+        try group.receive(into: &span, from: root, tag: number)
+        try expect(values, equals: elements(number, root, count), what, on: group)
+      }
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import Collectives
+import Foundation
+import Glibc
+import Testing
+
+/// Ends of a whole group that a test cannot survive: played by ranks under `Launch/mpirun`, which
+/// the tests below start with this test binary.
+@Suite(.enabled(if: Scenario.current != nil, "started by LauncherTests"))
+struct ScenarioTests {
+  @Test func play() throws {
+    let world = try MPIWorld.start(settings: CollectiveSettings(timeoutSeconds: 60))
+    try world.barrier()
+    switch try #require(Scenario.current) {
+    case .abort:
+      if world.rank == 1 { world.abort(code: 65) }
+      try world.barrier()
+    case .kill:
+      if world.rank == 1 { kill(getpid(), SIGKILL) }
+      try world.barrier()
+    case .absence:
+      if world.rank == 1 { sleep(60) }
+      world.settings.timeoutSeconds = 0.5
+      do throws(CollectiveError) {
+        try world.barrier()
+      } catch {
+        FileHandle.standardOutput.write(Data("scenario: \(error)\n".utf8))
+        world.abort(code: 74)
+      }
+    }
+  }
+}
+
+enum Scenario: String {
+  case abort, kill, absence
+
+  static var current: Scenario? {
+    ProcessInfo.processInfo.environment["ISOGLOSS_TEST_SCENARIO"].flatMap(Scenario.init)
+  }
+}
+
+/// The script under test.
+enum Launcher {
+  static let script = URL(filePath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().appending(path: "Launch/mpirun")
+
+  static var canLaunch: Bool {
+    !Launch.isUnderLauncher
+      && (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
+        FileManager.default.isExecutableFile(atPath: "\($0)/mpirun")
+      }
+  }
+}
+
+@Suite(
+  .serialized, .enabled(if: Launcher.canLaunch, "needs mpirun, and not to run under it"))
+struct LauncherTests {
+  private func launch(_ arguments: [String], _ scenario: Scenario? = nil) throws
+    -> (status: Int32, output: String, seconds: Double)
+  {
+    let process = Process()
+    process.executableURL = Launcher.script
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(
+      ["ISOGLOSS_TEST_SCENARIO": scenario?.rawValue ?? ""], uniquingKeysWith: { $1 })
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardError = pipe
+    let start = ContinuousClock.now
+    try process.run()
+    let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
+    process.waitUntilExit()
+    let elapsed = (ContinuousClock.now - start) / .seconds(1)
+    return (process.terminationStatus, String(decoding: output, as: UTF8.self), elapsed)
+  }
+
+  private func play(_ scenario: Scenario) throws
+    -> (status: Int32, output: String, seconds: Double)
+  {
+    let binary = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    return try launch(
+      [
+        "-n", "2", "--threads", "1", binary, "--testing-library", "swift-testing", "--no-parallel",
+        "--filter", "ScenarioTests",
+      ], scenario)
+  }
+
+  @Test func abortEndsAllWithItsCode() throws {
+    let run = try play(.abort)
+    #expect(run.status == 65, "\(run.output)")
+    #expect(run.seconds < 10)
+  }
+
+  @Test func aKilledRankEndsAll() throws {
+    let run = try play(.kill)
+    #expect(run.status == 128 + SIGKILL, "\(run.output)")
+    #expect(run.seconds < 10)
+  }
+
+  @Test func anAbsentRankIsNamedAndAllEnd() throws {
+    let run = try play(.absence)
+    #expect(run.status == 74, "\(run.output)")
+    #expect(run.output.contains("scenario: rank 0: barrier: waited 0.5 s for rank 1 of 2 in vain"))
+    #expect(run.seconds < 10)
+  }
+
+  @Test func exitCodesAndVariablesPass() throws {
+    #expect(try launch(["-n", "2", "--", "sh", "-c", "exit 78"]).status == 78)
+    let run = try launch([
+      "-n", "1", "--threads", "1", "sh", "-c", "echo $ISOGLOSS_THREADS-$OPENBLAS_NUM_THREADS",
+    ])
+    #expect(run.output.contains("1-1\n"))
+  }
+
+  @Test(arguments: [
+    ["true"], ["-n", "0", "true"], ["-n", "2x", "true"], ["-n", "2"], ["-n"],
+    ["--unknown", "true"], ["-n", "1", "--threads", "0", "true"],
+    ["-n", "1", "--hostfile", "/nonexistent", "true"],
+  ])
+  func wrongUseIsOneLineAndCode64(arguments: [String]) throws {
+    let run = try launch(arguments)
+    #expect(run.status == 64)
+    #expect(run.output.hasPrefix("Launch/mpirun: "))
+    #expect(run.output.split(separator: "\n").count == 1)
+  }
+}

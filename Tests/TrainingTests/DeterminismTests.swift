@@ -1,0 +1,115 @@
+import Collectives
+import Foundation
+import TestSupport
+import Testing
+import Training
+
+/// What a run gives does not depend on how many ranks and threads it has, nor on whether it was stopped.
+@Suite struct RunDeterminismTests {
+  @Test(arguments: [[], ["head=crf"], ["labels=per-language"], ["per_step_sentences=null", "per_step_tokens=300"]])
+  func weightsHaveTheSameBitsForAnyRanksAndThreads(overrides: [String]) throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    var hashes: Set<String> = []
+    for (ranks, threads) in [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (4, 1)] {
+      let configuration = try small.configuration(
+        "run-\(ranks)-\(threads)", overrides + ["full_determinism=true", "max_steps=50"])
+      let results = try ThreadGroup.run(ranks: ranks) { communicator in
+        try SmallRun.execute(configuration, over: communicator, threads: threads)
+      }
+      for result in results { hashes.insert(try #require(result?.first).weightHash) }
+    }
+    #expect(hashes.count == 1)
+  }
+
+  @Test func accumulationInPassesLeavesTheBits() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    var hashes: Set<String> = []
+    for budget in ["null", "200", "60", "10"] {
+      let configuration = try small.configuration(
+        "run-\(budget)", ["full_determinism=true", "max_tokens_per_pass=\(budget)"])
+      hashes.insert(try #require(SmallRun.execute(configuration)?.first).weightHash)
+    }
+    #expect(hashes.count == 1)
+  }
+
+  @Test func withoutFullDeterminismLossesAgree() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    var losses: [[Double]] = []
+    for ranks in [1, 2, 4] {
+      let configuration = try small.configuration("run-\(ranks)", ["logging_steps=1"])
+      _ = try ThreadGroup.run(ranks: ranks) { try SmallRun.execute(configuration, over: $0) }
+      let log = try String(
+        contentsOfFile: small.folder + "/run-\(ranks)/metrics.jsonl", encoding: .utf8)
+      losses.append(
+        try log.split(separator: "\n").compactMap { line in
+          let value = try JSONSerialization.jsonObject(with: Data(line.utf8))
+          return (value as? [String: Any])?["loss"] as? Double
+        })
+    }
+    #expect(losses[0].count == 12)
+    for other in losses.dropFirst() {
+      for (loss, wanted) in zip(other, losses[0]) { #expect(abs(loss - wanted) <= 1e-4 * wanted) }
+    }
+  }
+
+  @Test(arguments: [1, 2]) func aStoppedRunGoesOnToTheSameBits(ranks: Int) throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let overrides = [
+      "eval_strategy=steps", "eval_steps=4", "load_best_model_at_end=true",
+    ]
+    func run(_ name: String, resume: Run.Resume, stopAfter: Int? = nil) throws -> [StageResult]? {
+      let configuration = try small.configuration(name, overrides)
+      return try ThreadGroup.run(ranks: ranks) {
+        try SmallRun.execute(configuration, over: $0, resume: resume, stopAfter: stopAfter)
+      }[0]
+    }
+    let unbroken = try #require(run("unbroken", resume: .no)?.first)
+    #expect(try run("broken", resume: .auto, stopAfter: 5) == nil)
+    #expect(FileManager.default.fileExists(atPath: small.folder + "/broken/train/checkpoint-5"))
+    let resumed = try #require(run("broken", resume: .auto)?.first)
+    #expect(resumed.weightHash == unbroken.weightHash)
+    #expect(resumed.test == unbroken.test)
+  }
+
+  @Test func aChangedCheckpointIsNotContinued() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let configuration = try small.configuration("run")
+    #expect(try SmallRun.execute(configuration, stopAfter: 3) == nil)
+    let path = small.folder + "/run/train/checkpoint-3/model.safetensors"
+    var bytes = try #require(FileManager.default.contents(atPath: path))
+    bytes[bytes.count - 1] ^= 1
+    try bytes.write(to: URL(filePath: path))
+    #expect {
+      _ = try SmallRun.execute(configuration, resume: .auto)
+    } throws: { "\($0)".contains("a file was changed") }
+  }
+
+  @Test func stagesBuildOnEachOther() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let stages =
+      "stages=[{name: 'mono {language}', each: language}, {name: polyglot}, "
+      + "{name: 'fine {language}', each: language, init: polyglot}]"
+    let results = try #require(SmallRun.execute(try small.configuration("run", [stages])))
+    #expect(
+      results.map(\.stage) == ["mono en", "mono ru", "polyglot", "fine en", "fine ru"])
+    #expect(results.map(\.group) == ["mono", "mono", "polyglot", "fine", "fine"])
+    let table = ResultTable(results, languages: ["en", "ru"]).text
+    #expect(table.split(separator: "\n").count == 4)
+  }
+
+  /// Fine-tuning at rate 0 is the model it began with.
+  @Test func aRateOfZeroChangesNothing() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let stages =
+      "stages=[{name: polyglot}, {name: fine, init: polyglot, learning_rate: 0, weight_decay: 0}]"
+    let results = try #require(SmallRun.execute(try small.configuration("run", [stages])))
+    #expect(results[0].weightHash == results[1].weightHash)
+  }
+}
