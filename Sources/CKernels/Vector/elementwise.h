@@ -1,79 +1,67 @@
-// Kernels over arrays: an element takes the same way wherever it stands.
+// Entries that work on arrays without rows.
 
 static void add(float *y, const float *x, size_t count) {
-  for (size_t i = 0; i < count; i += WIDTH)
-    store_some(y + i, load_some(y + i, count - i) + load_some(x + i, count - i), count - i);
+  EACH(i, n, u, count, put(y + i, get(y + i, n) + get(x + i, n), n););
 }
 static void scale(float *y, float factor, size_t count) {
-  for (size_t i = 0; i < count; i += WIDTH) store_some(y + i, load_some(y + i, count - i) * factor, count - i);
+  EACH(i, n, u, count, put(y + i, get(y + i, n) * factor, n););
 }
 static void tanh_forward(float *y, const float *x, size_t count) {
-  for (size_t i = 0; i < count; i += WIDTH) store_some(y + i, hyperbolic_tangent(load_some(x + i, count - i)), count - i);
+  EACH(i, n, u, count, put(y + i, tanh_of(get(x + i, n)), n););
 }
 static void tanh_backward(float *dx, const float *dy, const float *y, size_t count) {
-  for (size_t i = 0; i < count; i += WIDTH) {
-    vf value = load_some(y + i, count - i);
-    store_some(dx + i, load_some(dy + i, count - i) * fma_(-value, value, spread(1)), count - i);
-  }
+  EACH(i, n, u, count, {
+    vf value = get(y + i, n);
+    put(dx + i, get(dy + i, n) * fma_(-value, value, 1.0f), n);
+  });
 }
-INLINE vf gelu(vf z) { return z * normal_distribution(z); }
 static void gelu_forward(float *y, const float *z, size_t count) {
-  for (size_t i = 0; i < count; i += WIDTH) store_some(y + i, gelu(load_some(z + i, count - i)), count - i);
+  EACH(i, n, u, count, put(y + i, gelu(get(z + i, n)), n););
 }
 static void gelu_backward(float *dz, const float *dy, const float *z, size_t count) {
-  for (size_t i = 0; i < count; i += WIDTH) {
-    vf x = load_some(z + i, count - i);
-    vf density = exponential(x * x * -0.5f) * 0.398942280f;
-    store_some(dz + i, load_some(dy + i, count - i) * fma_(x, density, normal_distribution(x)), count - i);
-  }
+  EACH(i, n, u, count, put(dz + i, get(dy + i, n) * gelu_slope(get(z + i, n)), n););
 }
 static void from_f16(float *y, const uint16_t *x, size_t count) {
-  for (size_t i = 0; i < count; i += WIDTH) {
-    size_t part = count - i < WIDTH ? count - i : WIDTH;
-    vh bits = {0};
-    memcpy(&bits, x + i, 2 * part);
-    vu wide = __builtin_convertvector(bits, vu), sign = (wide & 0x8000) << 16, rest = wide & 0x7FFF;
-    vf normal = (vf)((rest << 13) + (112u << 23)), special = (vf)((rest << 13) | 0x7F800000u);
-    vf small = __builtin_convertvector((vi)rest, vf) * 0x1p-24f;
-    vf value = pick((vi)(rest < 0x400), small, pick((vi)(rest >= 0x7C00), special, normal));
-    store_some(y + i, (vf)((vu)value | sign), count - i);
-  }
+  EACH(i, n, u, count, {
+    vi half = __builtin_convertvector(get16(x + i, n), vi);
+    vi sign = (half & 0x8000) << 16, rest = half & 0x7FFF;
+    vi scaled = (rest << 13) + (112 << 23);
+    vi special = (rest << 13) | 0x7F800000;
+    vi small = bits_of(floats(rest) * 0x1p-24f);
+    vi bits = rest < 0x400 ? small : rest >= 0x7C00 ? special : scaled;
+    put(y + i, float_of(sign | bits), n);
+  });
 }
 static void from_bf16(float *y, const uint16_t *x, size_t count) {
-  for (size_t i = 0; i < count; i += WIDTH) {
-    size_t part = count - i < WIDTH ? count - i : WIDTH;
-    vh bits = {0};
-    memcpy(&bits, x + i, 2 * part);
-    store_some(y + i, (vf)(__builtin_convertvector(bits, vu) << 16), count - i);
-  }
+  EACH(i, n, u, count, put(y + i, float_of(__builtin_convertvector(get16(x + i, n), vi) << 16), n););
 }
 static bool all_finite(const float *x, size_t count) {
-  vi bad = {0};
-  for (size_t i = 0; i < count; i += WIDTH) bad |= (vi)(((vu)load_some(x + i, count - i) & 0x7F800000u) == 0x7F800000u);
-  for (int i = 0; i < WIDTH; i++) if (bad[i]) return false;
-  return true;
+  vi bad[4] = {0};
+  EACH(i, n, u, count, bad[u] |= (bits_of(get(x + i, n)) & 0x7F800000) == 0x7F800000;);
+  return !__builtin_reduce_or(bad[0] | bad[1] | bad[2] | bad[3]);
 }
 static double sum_of_squares(const float *x, size_t count) {
-  vd sum = {0};
-  for (size_t i = 0; i < count; i += WIDTH) {
-    vd wide = __builtin_convertvector(load_some(x + i, count - i), vd);
-    sum = __builtin_elementwise_fma(wide, wide, sum);
-  }
-  return total_double(sum);
+  vd parts[4] = {0};
+  EACH(i, n, u, count, {
+    vd value = doubles(get(x + i, n));
+    parts[u] += value * value;
+  });
+  return sum_doubles((parts[0] + parts[1]) + (parts[2] + parts[3]));
 }
+
+/// The reference's roundings, one for one.
 static void adamw(float *p, const float *g, float *m, float *v, size_t count, const ck_adamw *with) {
-  const vf keep = spread((float)(1 - with->lr * with->decay)), first = spread((float)(1 - with->beta1));
-  const vf decay = spread((float)with->beta2), second = spread((float)(1 - with->beta2));
-  const vf step = spread((float)(with->lr / with->bias1)), root = spread((float)__builtin_sqrt(with->bias2));
-  const vf eps = spread((float)with->eps), gradient_scale = spread(with->grad_scale);
-  for (size_t i = 0; i < count; i += WIDTH) {
-    vf gradient = load_some(g + i, count - i) * gradient_scale;
-    vf moment = load_some(m + i, count - i), square = load_some(v + i, count - i);
-    moment = moment + first * (gradient - moment);
-    square = square * decay + second * gradient * gradient;
-    vf update = step * moment / (__builtin_elementwise_sqrt(square) / root + eps);
-    store_some(m + i, moment, count - i);
-    store_some(v + i, square, count - i);
-    store_some(p + i, load_some(p + i, count - i) * keep - update, count - i);
-  }
+  float keep = (float)(1 - with->lr * with->decay), b1 = (float)(1 - with->beta1), b2 = (float)with->beta2;
+  float c2 = (float)(1 - with->beta2), step = (float)(with->lr / with->bias1), root = (float)sqrt(with->bias2);
+  float eps = (float)with->eps, grad_scale = with->grad_scale;
+  EACH(i, n, u, count, {
+    vf gradient = get(g + i, n) * grad_scale;
+    vf weight = get(p + i, n) * keep;
+    vf first = get(m + i, n);
+    first = first + b1 * (gradient - first);
+    vf second = get(v + i, n) * b2 + c2 * gradient * gradient;
+    put(m + i, first, n);
+    put(v + i, second, n);
+    put(p + i, weight - step * first / (__builtin_elementwise_sqrt(second) / root + eps), n);
+  });
 }

@@ -1,53 +1,70 @@
-// exp, erf and tanh in fp32. Coefficients: Tests/Golden/fit_polynomials.py.
+// Exponential, normal distribution and hyperbolic tangent of a vector. NaN gives NaN.
+// The polynomials are from Tests/Golden/fit_polynomials.py.
 
-static const float exp_coefficients[] = {0.5f, 0.166666672f, 0.0416664667f, 0.00833331048f, 0.00139336416f, 0.000198909809f};
-static const float erf_small[] = {0.128379166f, -0.376126379f, 0.112837911f, -0.0268661324f, 0.00522378366f,
-                                  -0.000854263781f, 0.000119565622f, -1.39093399e-05f, 1.0589381e-06f};
-static const float erf_large[] = {7.54153967f, 5.25837374f, 0.942231834f, 0.0113019496f, -0.00227315142f,
-                                  0.000444516452f, -8.21721478e-05f, 1.3711543e-05f, -1.61225512e-06f, 4.45389645e-08f};
-static const float tanh_small[] = {-0.333333343f, 0.133333042f, -0.0539592579f, 0.0217689183f, -0.00834394526f, 0.00229274482f};
-
-INLINE vf polynomial(vf x, const float *coefficients, int degree) {
-  vf sum = spread(coefficients[degree]);
-  for (int i = degree - 1; i >= 0; i--) sum = fma_(sum, x, spread(coefficients[i]));
-  return sum;
+/// exp(x + low) for −110 ≤ x ≤ 100 and |low| far below |x|: within 2 ulp, subnormal results within one step.
+INLINE vf exp_in_range(vf x, vf low) {
+  const float shift = 0x1.8p23f;  // adding it rounds to an integer
+  vf shifted = fma_(x, 0x1.715476p0f, shift);
+  vf n = shifted - shift;
+  vf r = fma_(n, -0x1.63p-1f, x);  // ln 2 in two parts, the first of 9 bits: this step is exact
+  r = fma_(n, 0x1.bd0106p-13f, r) + low;
+  vf square = r * r;
+  vf p = fma_(square, 0.00138146023f, fma_(r, 0.00836871564f, 0.041668389f));
+  p = fma_(square, p, fma_(r, 0.166665211f, 0.49999994f));
+  p = fma_(square, p, r) + 1.0f;
+  vi power = bits_of(shifted) - bits_of((vf)(shift)), half = power >> 1;
+  return p * float_of((half + 127) << 23) * float_of((power - half + 127) << 23);
+}
+/// exp(x) for every x.
+INLINE vf exp_of(vf x) {
+  x = x < -110.0f ? (vf)(-110.0f) : x;  // 0 from here down
+  x = x > 100.0f ? (vf)(100.0f) : x;    // infinity from here up
+  return exp_in_range(x, (vf)(0.0f));
 }
 
-/// eˣ, within 2 ulp where it is normal; 0 below −104, ∞ above 88.8, NaN of NaN.
-INLINE vf exponential(vf x) {
-  vf bounded = pick(x > spread(89.0f), spread(89.0f), pick(x < spread(-104.0f), spread(-104.0f), x));
-  const vf magic = spread(12582912.0f);  // 1.5 · 2²³: adding it rounds to a whole number
-  vf shifted = fma_(bounded, spread(1.44269504f), magic);
-  vf whole = shifted - magic;
-  vf r = fma_(whole, spread(-0.693145752f), bounded);
-  r = fma_(whole, spread(-1.42860677e-6f), r);
-  vf p = fma_(polynomial(r, exp_coefficients, 5), r * r, r) + 1.0f;
-  // 2ⁿ in two factors, so that both are normal numbers.
-  vi n = __builtin_convertvector(pick(x == x, whole, (vf){0}), vi);
-  vi half = n >> 1;
-  vf a = (vf)((half + 127) << 23), b = (vf)((n - half + 127) << 23);
-  return pick(x == x, p * a * b, x);
+/// With a = |z|: `density` = exp(−a²/2), and `mills` such that Φ(−a) = density · mills.
+typedef struct normal {
+  vf density, mills;
+} normal;
+
+INLINE vf magnitude(vf x) { return float_of(bits_of(x) & 0x7FFFFFFF); }
+
+INLINE normal normal_of(vf z) {
+  vf a = magnitude(z);
+  a = a > 14.5f ? (vf)(14.5f) : a;  // Φ(−14.5) is 0 in float
+  vf half = -0.5f * a, exponent = half * a, rest = fma_(half, a, -exponent);
+  vf q = 1.0f / (a + 3.0f), t = fma_(-6.0f, q, 1.0f), square = t * t;
+  vf even = fma_(square, -0.000262989081f, 0.0010747317f), odd = fma_(square, -0.000897754217f, 0.00692000659f);
+  even = fma_(square, even, -0.0104800928f);
+  odd = fma_(square, odd, -0.0472552851f);
+  even = fma_(square, even, 0.230019405f);
+  odd = fma_(square, odd, -0.509332299f);
+  even = fma_(square, even, 0.729083657f);
+  return (normal){exp_in_range(exponent, rest), fma_(t, odd, even) * q};
 }
 
-/// The error function, within 3 ulp.
-INLINE vf error_function(vf x) {
-  vf size = absolute(x), square = x * x;
-  vf inner = fma_(polynomial(square, erf_small, 8), x, x);
-  vf bounded = pick(size > spread(4.0f), spread(4.0f), size);
-  vf outer = 1.0f - exponential(-polynomial(bounded - 2.45f, erf_large, 9));
-  outer = (vf)((vi)outer | ((vi)x & INT32_MIN));
-  return pick(size < spread(1.0f), inner, pick(x == x, outer, x));
+/// z Φ(z), to a few ulp for every z: nothing cancels.
+INLINE vf gelu(vf z) {
+  normal at = normal_of(z);
+  vf below = z * at.mills * at.density;  // in this order the factors are normal where the product is
+  return z < 0.0f ? below : z * fma_(-at.density, at.mills, 1.0f);
 }
 
-/// The hyperbolic tangent, within 3 ulp.
-INLINE vf hyperbolic_tangent(vf x) {
-  vf size = absolute(x), square = x * x;
-  vf inner = fma_(polynomial(square, tanh_small, 5) * square, x, x);
-  vf e = exponential(-2.0f * size);
-  vf outer = (1.0f - e) / (1.0f + e);
-  outer = (vf)((vi)outer | ((vi)x & INT32_MIN));
-  return pick(size < spread(0.625f), inner, pick(x == x, outer, x));
+/// The derivative of z Φ(z): Φ(z) + z φ(z).
+INLINE vf gelu_slope(vf z) {
+  normal at = normal_of(z);
+  vf tail = at.density * fma_(magnitude(z), -0x1.988454p-2f, at.mills);
+  return z < 0.0f ? tail : 1.0f - tail;
 }
 
-/// Φ, the distribution function of the standard normal distribution.
-INLINE vf normal_distribution(vf z) { return fma_(error_function(z * 0.707106781f), spread(0.5f), spread(0.5f)); }
+INLINE vf tanh_of(vf x) {
+  vf a = magnitude(x), square = x * x;
+  vf p = fma_(square, -0.00570498733f, 0.020639088f);
+  p = fma_(square, p, -0.0537397154f);
+  p = fma_(square, p, 0.133314416f);
+  p = fma_(square, p, -0.333332807f);
+  vf small = fma_(x * square, p, x);
+  vf large = 1.0f - 2.0f / (exp_of(2.0f * a) + 1.0f);
+  vf signed_ = float_of(bits_of(large) | (bits_of(x) & (int32_t)0x80000000));
+  return a < 0.625f ? small : signed_;
+}

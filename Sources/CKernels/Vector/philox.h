@@ -1,54 +1,94 @@
-// Philox4x32-10, WIDTH blocks at a time (Salmon et al., SC 2011).
+// Philox4x32-10 on LANES counters at a time, and the entries that drop elements.
 
-INLINE void multiply(vu a, uint32_t b, vu *high, vu *low) {
-  vq product = __builtin_convertvector(a, vq) * (uint64_t)b;
-  *high = __builtin_convertvector(product >> 32, vu);
-  *low = a * b;
-}
-
-/// The words of the 4·WIDTH elements from `4 · block` on: words[j] are those of elements j·WIDTH ….
-INLINE void random_words(const ck_dropout *d, ck_place place, uint32_t block, vu words[4]) {
-  vu c0 = (vu)lanes() + block, c1 = (vu){0} + place.token, c2 = (vu){0} + d->op, c3 = (vu){0} + place.item;
-  uint32_t k0 = d->key0, k1 = d->key1;
-  for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-    vu high0, low0, high1, low1;
-    multiply(c0, 0xD2511F53u, &high0, &low0);
-    multiply(c2, 0xCD9E8D57u, &high1, &low1);
-    c0 = high1 ^ c1 ^ k0;
-    c1 = low1;
-    c2 = high0 ^ c3 ^ k1;
-    c3 = low0;
-  }
-#if WIDTH == 8
-  vu a = __builtin_shufflevector(c0, c1, 0, 8, 1, 9, 2, 10, 3, 11), b = __builtin_shufflevector(c2, c3, 0, 8, 1, 9, 2, 10, 3, 11);
-  words[0] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 2, 3, 10, 11);
-  words[1] = __builtin_shufflevector(a, b, 4, 5, 12, 13, 6, 7, 14, 15);
-  a = __builtin_shufflevector(c0, c1, 4, 12, 5, 13, 6, 14, 7, 15), b = __builtin_shufflevector(c2, c3, 4, 12, 5, 13, 6, 14, 7, 15);
-  words[2] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 2, 3, 10, 11);
-  words[3] = __builtin_shufflevector(a, b, 4, 5, 12, 13, 6, 7, 14, 15);
+// Unpacking within groups of four lanes: the lower or upper pairs of `a` and `b`, interleaved.
+#if LANES == 16
+#define LOW32(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define HIGH32(a, b) __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define LOW64(a, b) __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define HIGH64(a, b) __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
 #else
-  vu a = __builtin_shufflevector(c0, c1, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  vu b = __builtin_shufflevector(c2, c3, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  words[0] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23);
-  words[1] = __builtin_shufflevector(a, b, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31);
-  a = __builtin_shufflevector(c0, c1, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-  b = __builtin_shufflevector(c2, c3, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-  words[2] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23);
-  words[3] = __builtin_shufflevector(a, b, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31);
+#define LOW32(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH32(a, b) __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define LOW64(a, b) __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define HIGH64(a, b) __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
 #endif
+
+/// The words of 4 · LANES elements that start at element 4 · `counter` of the row at `place`, in order.
+///
+/// A counter's words are kept in the lower halves of 64-bit lanes, where products are formed; what is in the
+/// upper halves does not matter until the end. Lane 4b + t of the four words holds counter t · LANES/4 + b,
+/// so that transposing each group of four lanes puts the elements in order.
+INLINE void philox_words(vu words[4], const ck_dropout *d, ck_place place, uint32_t counter) {
+  const uint64_t low = 0xFFFFFFFF;
+  vu lane = (vu)lane_numbers();
+  vu first = (lane & 3) * (LANES / 4) + (lane >> 2) + counter;
+  vw c0[2] = {(vw)first, (vw)first >> 32};  // even lanes, odd lanes
+  vw c1[2] = {(vw)((uint64_t)place.token), (vw)((uint64_t)place.token)};
+  vw c2[2] = {(vw)((uint64_t)d->op), (vw)((uint64_t)d->op)};
+  vw c3[2] = {(vw)((uint64_t)place.item), (vw)((uint64_t)place.item)};
+  uint32_t key0 = d->key0, key1 = d->key1;
+  _Pragma("clang loop unroll(full)")
+  for (int round = 0; round < 10; round++, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u)
+    for (int s = 0; s < 2; s++) {
+      vw p0 = (c0[s] & low) * 0xD2511F53ull, p1 = (c2[s] & low) * 0xCD9E8D57ull;
+      c0[s] = (p1 >> 32) ^ c1[s] ^ (uint64_t)key0;
+      c1[s] = p1;
+      c2[s] = (p0 >> 32) ^ c3[s] ^ (uint64_t)key1;
+      c3[s] = p0;
+    }
+  vu w0 = (vu)((c0[0] & low) | c0[1] << 32), w1 = (vu)((c1[0] & low) | c1[1] << 32);
+  vu w2 = (vu)((c2[0] & low) | c2[1] << 32), w3 = (vu)((c3[0] & low) | c3[1] << 32);
+  vu a = LOW32(w0, w1), b = LOW32(w2, w3), c = HIGH32(w0, w1), e = HIGH32(w2, w3);
+  words[0] = LOW64(a, b);
+  words[1] = HIGH64(a, b);
+  words[2] = LOW64(c, e);
+  words[3] = HIGH64(c, e);
 }
 
-/// The part of one row that is kept, scaled: y[i] = kept(x[i]), elements numbered from `first`, a multiple of 4.
-INLINE void drop_row(float *y, const float *x, size_t count, const ck_dropout *d, ck_place place, uint32_t first) {
-  const vf scale = spread(d->scale);
-  for (size_t i = 0; i < count; i += 4 * WIDTH) {
-    vu words[4];
-    random_words(d, place, (first + (uint32_t)i) / 4, words);
-    for (int j = 0; j < 4; j++) {
-      size_t at = i + (size_t)j * WIDTH;
-      if (at >= count) break;
-      vf kept = pick((vi)(words[j] >= d->threshold), load_some(x + at, count - at) * scale, (vf){0});
-      store_some(y + at, kept, count - at);
-    }
+INLINE vf dropped(vf value, vu words, const ck_dropout *d) {
+  return select(words < d->threshold, (vf)(0.0f), value * d->scale);
+}
+
+/// Walks the `count` elements of a row as EACH does, with `words` the random words of the vector at `i`,
+/// when the row's first element is 4 · `counter`.
+#define EACH_WITH_WORDS(i, n, words, count, d, place, counter, ...)                          \
+  do {                                                                                       \
+    vu words_[4];                                                                            \
+    size_t i = 0;                                                                            \
+    while ((count) - i >= 4 * LANES) {                                                       \
+      philox_words(words_, d, place, (counter) + (uint32_t)(i / 4));                         \
+      _Pragma("clang loop unroll(full)")                                                     \
+      for (int u_ = 0; u_ < 4; u_++, i += LANES) {                                           \
+        const size_t n = LANES;                                                              \
+        vu words = words_[u_];                                                               \
+        __VA_ARGS__                                                                          \
+      }                                                                                      \
+    }                                                                                        \
+    if (i < (count)) philox_words(words_, d, place, (counter) + (uint32_t)(i / 4));          \
+    for (int u_ = 0; i < (count); u_++, i += LANES) {                                        \
+      const size_t n = (count) - i < LANES ? (count) - i : LANES;                            \
+      vu words = words_[u_];                                                                 \
+      __VA_ARGS__                                                                            \
+    }                                                                                        \
+  } while (0)
+
+static void dropout(float *y, const float *x, size_t rows, size_t columns, const ck_dropout *d,
+                    const ck_place *places) {
+  if (!d->threshold) {
+    if (y != x) memmove(y, x, rows * columns * sizeof *y);
+    return;
   }
+  for (size_t r = 0; r < rows; r++, y += columns, x += columns)
+    EACH_WITH_WORDS(c, n, words, columns, d, places[r], 0, put(y + c, dropped(get(x + c, n), words, d), n););
+}
+static void bias_dropout_add(float *h, const float *bias, const float *residual, size_t rows, size_t columns,
+                             const ck_dropout *d, const ck_place *places) {
+  for (size_t r = 0; r < rows; r++, h += columns, residual += columns)
+    if (d->threshold)
+      EACH_WITH_WORDS(c, n, words, columns, d, places[r], 0, {
+        vf value = dropped(get(h + c, n) + get(bias + c, n), words, d);
+        put(h + c, get(residual + c, n) + value, n);
+      });
+    else
+      EACH(c, n, u, columns, put(h + c, get(residual + c, n) + (get(h + c, n) + get(bias + c, n)), n););
 }
