@@ -16,7 +16,7 @@ import Training
 struct MiniLMTests {
   let folder = ProcessInfo.processInfo.environment["ISOGLOSS_MINILM_REFERENCE"] ?? ""
   let file: SafetensorsFile
-  let workspace = Workspace(kernels: .best, threadCount: 2)
+  let workspace = Workspace(kernels: .forTests, threadCount: 2)
 
   init() throws {
     file = try SafetensorsFile(folder + "/reference.safetensors")

@@ -11,7 +11,7 @@ import Training
 /// saved. `python3 Tests/Golden/model.py Tests/ModelTests/Fixtures` makes the files.
 @Suite struct TransformersTests {
   static let families = ["bert", "roberta", "xlm-roberta"]
-  let workspace = Workspace(kernels: .best, threadCount: 2)
+  let workspace = Workspace(kernels: .forTests, threadCount: 2)
 
   struct Expected {
     let file: SafetensorsFile

@@ -36,7 +36,7 @@ import Testing
       }, reference: { _ in [] })
     let values = case1.values()
     for threads in 1...4 {
-      let workspace = Workspace(kernels: .best, threadCount: threads)
+      let workspace = Workspace(kernels: .forTests, threadCount: threads)
       let key = DropoutKey(seed: 3, stage: 0, step: 7, pass: 0)
       for _ in 0..<2 { hashes.insert(case1.result(values, in: workspace, dropout: key).hash) }
       workspace.stop()
@@ -53,7 +53,7 @@ import Testing
         run: { tape, x, p in tape.linear(x[0], p[0], p[1], activation: .gelu) },
         reference: { _ in [] })
     }
-    let workspace = Workspace(kernels: .best, threadCount: 2)
+    let workspace = Workspace(kernels: .forTests, threadCount: 2)
     var both = block(64)
     both.segmentBounds = bounds
     let values = both.values()
@@ -78,7 +78,7 @@ import Testing
   }
 
   @Test func dropoutKeepsItsRateAndDrawsAnotherMaskAtEachStep() {
-    let workspace = Workspace(kernels: .best, threadCount: 2)
+    let workspace = Workspace(kernels: .forTests, threadCount: 2)
     let rows = 300
     let space = RowSpace(
       segmentBounds: [0, rows], items: (0..<rows).map { UInt32($0) },

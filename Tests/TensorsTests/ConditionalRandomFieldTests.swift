@@ -77,7 +77,7 @@ import Testing
       set.update(entry: entry) { span in for i in span.indices { span[i] = values[i] } }
     }
     let gradients = GradientBuffer(layout: layout)
-    let workspace = Workspace(kernels: .best, threadCount: 2)
+    let workspace = Workspace(kernels: .forTests, threadCount: 2)
     let tape = Tape(workspace: workspace, parameters: set, gradients: gradients)
     let scores = tape.constant(
       emissions, in: RowSpace(segmentBounds: [0, 5, 8]), columns: labels, needsGradient: true)

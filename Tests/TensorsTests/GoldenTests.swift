@@ -8,7 +8,7 @@ import Testing
 /// `python3 Tests/Golden/ops.py Tests/TensorsTests/Fixtures/ops.safetensors` makes.
 @Suite struct GoldenTests {
   let golden: SafetensorsFile
-  let workspace = Workspace(kernels: .best, threadCount: 2)
+  let workspace = Workspace(kernels: .forTests, threadCount: 2)
 
   init() throws {
     golden = try SafetensorsFile(fixture("ops.safetensors"))

@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test func frozenParametersHaveNoGradientAndStopTheBackwardPass() {
-    let workspace = Workspace(kernels: .best, threadCount: 1)
+    let workspace = Workspace(kernels: .forTests, threadCount: 1)
     var layout = ParameterLayout()
     let first = layout.add("first", 4, 4)
     let second = layout.add("second", 4, 4)
