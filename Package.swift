@@ -70,7 +70,9 @@ let package = Package(
     tests("KernelsTests", ["CKernels", "Determinism"]),
     tests(
       "TensorsTests", ["Tensors", "Checkpoints", "Determinism"], exclude: ["Fixtures"]),
-    tests("CorpusTests", ["Corpus", "Determinism"], exclude: ["Scores/scores.json"]),
+    tests(
+      "CorpusTests", ["Corpus", "Determinism"],
+      exclude: ["Scores/scores.json", "Tokenizers/Fixtures"]),
     tests("CollectivesTests", ["Collectives", "Determinism"]),
     tests("CheckpointsTests", ["Checkpoints", "Determinism"], exclude: ["Fixtures"]),
     tests("ConfigurationTests", ["Configuration"]),

@@ -34,25 +34,20 @@ public struct SampleCorpus: Sendable {
       if seen.insert(stem).inserted { stems.append(stem) }
     }
     self.stems = stems
+    // What dev and test say is said in train in no language, nor twice.
+    let writers = SampleNames.languages.indices.map { Writer(language: $0, stems: stems) }
+    var known: Set<[String]> = []
     var meanings: [Part: [Meaning]] = [:]
-    var known: Set<Meaning> = []
     for part in Part.allCases {
       var random = RandomStream(seed: seed, ["sample", .text(part.rawValue)])
       let count = part == .train ? sentences : max(1, sentences / 5)
       var list: [Meaning] = []
       while list.count < count {
         let meaning = Meaning(&random, part: part, stemCount: stems.count)
-        // A sentence of dev or test with a name is in no other part.
-        if part == .train || meaning.fillers.isEmpty || !known.contains(meaning) {
-          list.append(meaning)
-        }
-        known.insert(meaning)
-      }
-      // Sentences without names are few: those of dev and test are not to be in train.
-      if part != .train {
-        list.removeAll {
-          $0.fillers.isEmpty && known.contains($0) && meanings[.train]?.contains($0) ?? false
-        }
+        let texts = writers.map { $0.sentence(meaning).words }
+        if part != .train, texts.contains(where: known.contains) { continue }
+        list.append(meaning)
+        known.formUnion(texts)
       }
       meanings[part] = list
     }
