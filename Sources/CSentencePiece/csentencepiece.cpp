@@ -2,8 +2,10 @@
 
 #include <sentencepiece_processor.h>
 
+#include <algorithm>
+#include <cstring>
+#include <exception>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -11,45 +13,74 @@ struct csp_model {
   sentencepiece::SentencePieceProcessor processor;
 };
 
-extern "C" csp_model *csp_open(const void *bytes, size_t count) {
+namespace {
+
+void copy(const char *text, char *target, size_t capacity) {
+  if (capacity == 0) return;
+  size_t count = std::min(std::strlen(text), capacity - 1);
+  std::memcpy(target, text, count);
+  target[count] = 0;
+}
+
+absl::string_view view(const uint8_t *bytes, size_t count) {
+  return absl::string_view(reinterpret_cast<const char *>(bytes), count);
+}
+
+}  // namespace
+
+// No exception may cross into Swift: each function that can allocate or fail catches all of them.
+
+csp_model *csp_open(const uint8_t *bytes, size_t count, char *reason, size_t capacity) {
   try {
     auto model = std::make_unique<csp_model>();
-    if (!model->processor.LoadFromSerializedProto(std::string(static_cast<const char *>(bytes), count)).ok()) return nullptr;
-    return model.release();
+    auto status = model->processor.LoadFromSerializedProto(view(bytes, count));
+    if (status.ok()) return model.release();
+    copy(status.ToString().c_str(), reason, capacity);
+  } catch (const std::exception &error) {
+    copy(error.what(), reason, capacity);
   } catch (...) {
-    return nullptr;
+    copy("unknown failure", reason, capacity);
+  }
+  return nullptr;
+}
+
+void csp_close(csp_model *model) { delete model; }
+
+int32_t csp_size(const csp_model *model) { return model->processor.GetPieceSize(); }
+int32_t csp_unknown(const csp_model *model) { return model->processor.unk_id(); }
+int32_t csp_start(const csp_model *model) { return model->processor.bos_id(); }
+int32_t csp_end(const csp_model *model) { return model->processor.eos_id(); }
+
+const char *csp_piece(const csp_model *model, int32_t id) {
+  if (id < 0 || id >= csp_size(model)) return nullptr;
+  return model->processor.IdToPiece(id).c_str();
+}
+
+ptrdiff_t csp_encode(
+    const csp_model *model, const uint8_t *text, size_t count, int32_t *ids, size_t capacity) {
+  try {
+    std::vector<int> found;
+    if (!model->processor.Encode(view(text, count), &found).ok()) return -1;
+    std::copy_n(found.begin(), std::min(found.size(), capacity), ids);
+    return static_cast<ptrdiff_t>(found.size());
+  } catch (...) {
+    return -1;
   }
 }
 
-extern "C" void csp_close(csp_model *model) { delete model; }
-
-extern "C" int32_t csp_piece_count(const csp_model *model) { return model->processor.GetPieceSize(); }
-
-extern "C" int32_t csp_id(const csp_model *model, const char *piece, size_t count) {
+ptrdiff_t csp_normalize(
+    const csp_model *model, const uint8_t *text, size_t count, uint8_t *bytes, size_t capacity) {
   try {
-    return model->processor.PieceToId(std::string(piece, count));
+    // Pieces, unknown ones too, are spelt as in the normalised text and cover all of it.
+    std::vector<std::string> pieces;
+    if (!model->processor.Encode(view(text, count), &pieces).ok()) return -1;
+    size_t size = 0;
+    for (const auto &piece : pieces) {
+      if (size < capacity) std::copy_n(piece.data(), std::min(piece.size(), capacity - size), bytes + size);
+      size += piece.size();
+    }
+    return static_cast<ptrdiff_t>(size);
   } catch (...) {
-    return model->processor.unk_id();
-  }
-}
-
-extern "C" int32_t csp_unknown_id(const csp_model *model) { return model->processor.unk_id(); }
-
-extern "C" const char *csp_piece(const csp_model *model, int32_t id, size_t *count) {
-  const std::string &piece = model->processor.IdToPiece(id);
-  *count = piece.size();
-  return piece.data();
-}
-
-extern "C" int csp_encode(const csp_model *model, const char *text, size_t count, void *context,
-                          void (*emit)(void *context, const int32_t *ids, size_t count)) {
-  try {
-    std::vector<int> ids;
-    if (!model->processor.Encode(std::string(text, count), &ids).ok()) return 1;
-    static_assert(sizeof(int) == sizeof(int32_t), "ids are 32 bits");
-    emit(context, ids.data(), ids.size());
-    return 0;
-  } catch (...) {
-    return 1;
+    return -1;
   }
 }

@@ -1,5 +1,5 @@
-// SentencePiece as C functions. No function lets a C++ exception out.
 #pragma once
+// A C front of the part of the SentencePiece library (C++) that reads a model and encodes text with it.
 #include <stddef.h>
 #include <stdint.h>
 
@@ -7,20 +7,35 @@
 extern "C" {
 #endif
 
+// A loaded model. Its functions may be called from several threads at once.
 typedef struct csp_model csp_model;
 
-/// A model from the bytes of a `.model` file, or NULL if they are none.
-csp_model *csp_open(const void *bytes, size_t count);
+// Reads a serialized model (the bytes of a `.model` file). NULL if it is refused; the reason is then in
+// `reason`, cut to `capacity` bytes with the final zero.
+csp_model *csp_open(const uint8_t *bytes, size_t count, char *reason, size_t capacity);
 void csp_close(csp_model *model);
-int32_t csp_piece_count(const csp_model *model);
-/// The id of a piece, or that of the unknown piece.
-int32_t csp_id(const csp_model *model, const char *piece, size_t count);
-int32_t csp_unknown_id(const csp_model *model);
-/// The piece of an id below the piece count, valid while the model is; `*count` bytes.
-const char *csp_piece(const csp_model *model, int32_t id, size_t *count);
-/// Encodes UTF-8 text. Calls `emit` once with the ids, in order. Returns 0, or 1 if the text cannot be encoded.
-int csp_encode(const csp_model *model, const char *text, size_t count, void *context,
-               void (*emit)(void *context, const int32_t *ids, size_t count));
+
+// The number of pieces.
+int32_t csp_size(const csp_model *model);
+
+// The ids of the unknown, opening and closing piece; -1 for one that the model lacks.
+int32_t csp_unknown(const csp_model *model);
+int32_t csp_start(const csp_model *model);
+int32_t csp_end(const csp_model *model);
+
+// The UTF-8 bytes of a piece, ended by zero; NULL if `id` is out of range.
+const char *csp_piece(const csp_model *model, int32_t id);
+
+// Encodes UTF-8 text. Returns the number of its ids and writes as many of them as `capacity` allows;
+// -1 if the library fails.
+ptrdiff_t csp_encode(
+    const csp_model *model, const uint8_t *text, size_t count, int32_t *ids, size_t capacity);
+
+// Normalises UTF-8 text as encoding does. Returns the number of bytes of the result, in which U+2581
+// stands for blanks, and writes as many of them as `capacity` allows; -1 if the library fails.
+// A model with byte fallback has no such text.
+ptrdiff_t csp_normalize(
+    const csp_model *model, const uint8_t *text, size_t count, uint8_t *bytes, size_t capacity);
 
 #ifdef __cplusplus
 }

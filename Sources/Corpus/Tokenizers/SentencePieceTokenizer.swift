@@ -1,74 +1,173 @@
-internal import CSentencePiece
+import CSentencePiece
+import Foundation
 
-/// A SentencePiece model in the id layout of XLM-R.
+/// A SentencePiece model file, its pieces numbered as XLM-R numbers them.
 ///
-/// `<s>` is 0, `<pad>` 1, `</s>` 2, `<unk>` 3; the model's piece i from the fourth on is i + 1, and `<mask>`
-/// comes last. The model's own ids for its control pieces are not used, as in `transformers`.
-public struct SentencePieceTokenizer: Tokenizer {
-  private let model: Model
-  public let specials: SpecialTokens
-  public let vocabularySize: Int
-  public let files: [(name: String, bytes: [UInt8])]
+/// `<s>` is 0, `<pad>` 1, `</s>` 2 and `<unk>` 3; the model's other pieces follow, one above their number
+/// in the model; `<mask>` is last. Words are encoded each alone.
+///
+/// The library normalises and, but for unigram models, encodes. Of unigram models the best path is
+/// sought here: releases of the library round the sums of scores in different ways, which decides
+/// between paths that are nearly equal, and a model must mean the same ids on every machine. The
+/// rounding is that of the releases from 0.2.
+struct SentencePieceTokenizer: Tokenizer {
+  /// The name under which XLM-R's checkpoints hold the model.
+  static let fileName = "sentencepiece.bpe.model"
 
-  /// - Parameters:
-  ///   - bytes: A `.model` file's.
-  ///   - path: What messages call it.
-  ///   - others: Further files of the directory it came from.
-  /// - Throws: ``CorpusError`` of code `data` if the bytes are no model.
-  init(
-    bytes: [UInt8], path: String, others: [(name: String, bytes: [UInt8])]
-  ) throws(CorpusError) {
-    guard let handle = unsafe bytes.withUnsafeBytes({ unsafe csp_open($0.baseAddress, $0.count) })
-    else {
+  let vocabularySize: Int
+  let specials: SpecialTokens
+  let files: [(name: String, bytes: [UInt8])]
+  private let model: SentencePieceModel
+  /// Nil for other kinds of model.
+  private let unigram: Unigram<Float>?
+
+  /// Reads the model of a directory: the one of XLM-R's name, or the only one.
+  init(in files: TokenizerFiles) throws(CorpusError) {
+    let name = SentencePieceTokenizer.fileName
+    if let bytes = files[name] {
+      try self.init(path: files.path(of: name), bytes: bytes, beside: files)
+      return
+    }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: files.directory)) ?? []
+    let models = names.filter { $0.hasSuffix(".model") }.sorted()
+    guard models.count == 1 else {
       throw CorpusError(
-        .data, path, "is not a SentencePiece model; give a .model file as its trainer wrote it")
+        models.isEmpty ? .missing : .data, files.directory,
+        models.isEmpty
+          ? "has no tokenizer.json, vocab.txt or *.model; name a tokenizer's directory or file"
+          : "has several models (\(models.joined(separator: ", "))); name one of them")
     }
-    model = unsafe Model(handle: handle)
-    let pieces = Int(unsafe csp_piece_count(handle))
-    vocabularySize = pieces + 2
+    let path = files.path(of: models[0])
+    try self.init(path: path, bytes: TokenizerFiles.contents(of: path), beside: files)
+  }
+
+  /// Reads the bytes of a model file; `path` is for messages.
+  init(path: String, bytes: [UInt8], beside others: TokenizerFiles? = nil) throws(CorpusError) {
+    let model = try SentencePieceModel(path: path, bytes: bytes)
+    self.model = model
+    unigram = try SentencePieceTokenizer.unigram(bytes, path: path, size: model.size)
+    vocabularySize = model.size + 2
     specials = SpecialTokens(
-      start: 0, end: 2, padding: 1, unknown: 3, mask: Int32(pieces + 1))
-    files = [("sentencepiece.bpe.model", bytes)] + others
+      start: 0, end: 2, padding: 1, unknown: 3, mask: Int32(vocabularySize - 1))
+    let name = SentencePieceTokenizer.fileName
+    files = (others?.files ?? []).filter { $0.name != name } + [(name, bytes)]
   }
 
-  public func encode(_ text: String) -> [Int32] {
-    var text = text
-    let unknown = unsafe csp_unknown_id(model.handle)
-    return text.withUTF8 { (bytes: UnsafeBufferPointer<UInt8>) -> [Int32] in
-      var ids: [Int32] = []
-      unsafe withUnsafeMutablePointer(to: &ids) { ids in
-        let start = unsafe UnsafeRawPointer(bytes.baseAddress)?.assumingMemoryBound(to: CChar.self)
-        _ = unsafe csp_encode(model.handle, start, bytes.count, ids) { context, found, count in
-          let ids = unsafe context?.assumingMemoryBound(to: [Int32].self)
-          unsafe ids?.pointee = Array(UnsafeBufferPointer(start: found, count: count))
-        }
-      }
-      return ids.map { $0 == unknown ? specials.unknown : $0 + 1 }
+  private static func unigram(
+    _ bytes: [UInt8], path: String, size: Int
+  ) throws(CorpusError) -> Unigram<Float>? {
+    func wrong(_ message: String) -> CorpusError {
+      CorpusError(
+        .data, path, "\(message); copy the file again or train the model anew")
+    }
+    guard let file = SentencePieceFile(bytes), file.pieces.count == size else {
+      throw wrong("is a damaged SentencePiece model")
+    }
+    do throws(CharacterMap.Failure) {
+      // The library follows the map without looking where it leads.
+      if !file.characterMap.isEmpty { _ = try CharacterMap(file.characterMap) }
+    } catch {
+      throw wrong("normalizer_spec.precompiled_charsmap \(error.message)")
+    }
+    guard file.isUnigram, !file.hasByteFallback else { return nil }
+    do throws(PieceTrie.Duplicate) {
+      return try file.unigram(unknown: SentencePieceModel.unknown)
+    } catch {
+      throw wrong(
+        "has the piece \(String(decoding: error.key, as: UTF8.self).debugDescription) twice")
     }
   }
 
-  public func encode(words: [String]) -> [[Int32]] { words.map { encode($0) } }
+  func encode(_ text: String) -> [Int32] {
+    var ids: [Int32] = []
+    if let unigram {
+      unigram.encode(model.normalize(text), into: &ids)
+    } else {
+      ids = model.encode(text)
+    }
+    return ids.map { $0 == SentencePieceModel.unknown ? specials.unknown : $0 + 1 }
+  }
 
-  public func piece(of id: Int32) -> String {
+  func encode(words: [String]) -> [[Int32]] { words.map(encode) }
+
+  func piece(of id: Int32) -> String {
+    precondition(id >= 0 && id < vocabularySize, "id \(id) of \(vocabularySize)")
     switch id {
-    case 0: return "<s>"
-    case 1: return "<pad>"
-    case 2: return "</s>"
-    case 3: return "<unk>"
-    case Int32(vocabularySize - 1): return "<mask>"
-    default:
-      precondition(id > 3 && Int(id) < vocabularySize, "id \(id) of \(vocabularySize)")
-      var count = 0
-      guard let text = unsafe csp_piece(model.handle, id - 1, &count) else { return "" }
-      return unsafe String(
-        decoding: UnsafeRawBufferPointer(start: text, count: count), as: UTF8.self)
+    case specials.start: return "<s>"
+    case specials.padding: return "<pad>"
+    case specials.end: return "</s>"
+    case specials.unknown: return "<unk>"
+    case specials.mask: return "<mask>"
+    default: return model.piece(of: id - 1)
+    }
+  }
+}
+
+/// A model of the SentencePiece library.
+///
+/// The library's encoding functions only read the model, so threads may share it.
+@safe private final class SentencePieceModel: @unchecked Sendable {
+  /// The id of the unknown piece in every model that is accepted.
+  static let unknown: Int32 = 0
+
+  let size: Int
+  private let handle: OpaquePointer
+
+  init(path: String, bytes: [UInt8]) throws(CorpusError) {
+    var reason = [CChar](repeating: 0, count: 200)
+    guard let handle = unsafe csp_open(bytes, bytes.count, &reason, reason.count) else {
+      let text = String(decoding: reason.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
+      throw CorpusError(
+        .data, path,
+        "is not a SentencePiece model (\(text)); name a .model file that spm_train wrote")
+    }
+    unsafe self.handle = unsafe handle
+    size = unsafe Int(csp_size(handle))
+    let ids = unsafe (csp_unknown(handle), csp_start(handle), csp_end(handle))
+    guard ids == (SentencePieceModel.unknown, 1, 2) else {
+      throw CorpusError(
+        .data, path,
+        "has <unk> \(ids.0), <s> \(ids.1), </s> \(ids.2) where XLM-R's layout needs 0, 1, 2; train the model with spm_train's default ids"
+      )
     }
   }
 
-  /// The C++ object, which may be used by several threads at once once it is loaded.
-  @safe private final class Model: @unchecked Sendable {
-    let handle: OpaquePointer
-    init(handle: OpaquePointer) { unsafe self.handle = handle }
-    deinit { unsafe csp_close(handle) }
+  deinit { unsafe csp_close(handle) }
+
+  /// The ids of `text`. The corresponding C++ function is `SentencePieceProcessor::Encode`.
+  func encode(_ text: String) -> [Int32] {
+    unsafe filling(text) { unsafe csp_encode(handle, $0, $1, $2, $3) }
+  }
+
+  /// The UTF-8 bytes that the library would cut into pieces, a mark for each blank.
+  func normalize(_ text: String) -> [UInt8] {
+    unsafe filling(text) { unsafe csp_normalize(handle, $0, $1, $2, $3) }
+  }
+
+  /// Calls `body` with the bytes of `text` and with room for its results.
+  private func filling<Result>(
+    _ text: String,
+    _ body: (UnsafePointer<UInt8>?, Int, UnsafeMutablePointer<Result>?, Int) -> Int
+  ) -> [Result] {
+    let bytes = Array(text.utf8)
+    // What normalisation makes longer than this is asked for again.
+    var capacity = 2 * bytes.count + 16
+    while true {
+      var count = 0
+      let results = unsafe [Result](unsafeUninitializedCapacity: capacity) { buffer, written in
+        count = unsafe body(bytes, bytes.count, buffer.baseAddress, capacity)
+        written = max(0, min(count, capacity))
+      }
+      precondition(count >= 0, "SentencePiece failed on a text of \(bytes.count) bytes")
+      if count <= capacity { return results }
+      capacity = count
+    }
+  }
+
+  func piece(of id: Int32) -> String {
+    guard let text = unsafe csp_piece(handle, id) else {
+      preconditionFailure("piece \(id) of \(size)")
+    }
+    return unsafe String(cString: text)
   }
 }

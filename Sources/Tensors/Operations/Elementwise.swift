@@ -30,46 +30,48 @@ extension Tape {
 
   /// The hyperbolic tangent of each element.
   public func tanh(_ x: Tensor) -> Tensor {
-    let output = makeTensor(in: x.space, columns: x.columns, needsGradient: x.needsGradient)
-    forEachBlock(of: x.space) { rows in
-      let start = rows.lowerBound * x.columns
-      unsafe kernels.pointee.tanh_forward(
-        output.base + start, x.base + start, rows.count * x.columns)
-    }
-    if x.needsGradient {
-      record { [self] in
-        guard let dy = unsafe arrivedGradient(output) else { return }
-        forEachBlock(of: x.space) { rows in
-          let start = rows.lowerBound * x.columns
-          unsafe kernels.pointee.tanh_backward(
-            dy + start, dy + start, output.base + start, rows.count * x.columns)
-        }
-        if !moveGradient(from: output, to: x) { unsafe addGradient(dy, to: x) }
-        releaseGradient(output)
-      }
-    }
-    return output
+    unsafe elementwise(
+      x, forward: kernels.pointee.tanh_forward, backward: kernels.pointee.tanh_backward,
+      fromOutput: true)
   }
 
   /// `z Φ(z)` of each element, exact.
   public func gelu(_ x: Tensor) -> Tensor {
+    unsafe elementwise(
+      x, forward: kernels.pointee.gelu_forward, backward: kernels.pointee.gelu_backward,
+      fromOutput: false)
+  }
+
+  /// A function of each element.
+  ///
+  /// - Parameters:
+  ///   - backward: Gives dx from dy and the elements of the output, or else of the input.
+  private func elementwise(
+    _ x: Tensor,
+    forward:
+      @escaping @convention(c) (UnsafeMutablePointer<Float>?, UnsafePointer<Float>?, Int)
+      -> Void,
+    backward:
+      @escaping @convention(c) (
+        UnsafeMutablePointer<Float>?, UnsafePointer<Float>?, UnsafePointer<Float>?, Int
+      ) -> Void,
+    fromOutput: Bool
+  ) -> Tensor {
     let output = makeTensor(in: x.space, columns: x.columns, needsGradient: x.needsGradient)
     forEachBlock(of: x.space) { rows in
       let start = rows.lowerBound * x.columns
-      unsafe kernels.pointee.gelu_forward(
-        output.base + start, x.base + start, rows.count * x.columns)
+      unsafe forward(output.base + start, x.base + start, rows.count * x.columns)
     }
-    if x.needsGradient {
-      record { [self] in
-        guard let dy = unsafe arrivedGradient(output) else { return }
-        forEachBlock(of: x.space) { rows in
-          let start = rows.lowerBound * x.columns
-          unsafe kernels.pointee.gelu_backward(
-            dy + start, dy + start, x.base + start, rows.count * x.columns)
-        }
-        if !moveGradient(from: output, to: x) { unsafe addGradient(dy, to: x) }
-        releaseGradient(output)
+    guard x.needsGradient else { return output }
+    record { [self] in
+      guard let dy = unsafe arrivedGradient(output) else { return }
+      let kept = unsafe fromOutput ? output.base : x.base
+      forEachBlock(of: x.space) { rows in
+        let start = rows.lowerBound * x.columns
+        unsafe backward(dy + start, dy + start, kept + start, rows.count * x.columns)
       }
+      if !moveGradient(from: output, to: x) { unsafe addGradient(dy, to: x) }
+      releaseGradient(output)
     }
     return output
   }

@@ -64,8 +64,8 @@ import Testing
     try expectError("a.json", "{", "JSON")
     try expectError("b.json", "{\"model\": {\"type\": \"BPE\"}}", "BPE")
     try expectError(
-      "c.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 7}}}", "'a'")
-    try expectError("d.txt", "one\ntwo\n", "[CLS]")
+      "c.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 7}}}", "out of")
+    try expectError("d.txt", "one\ntwo\n", "[UNK]")
     try expectError("e.model", "not a model", "SentencePiece")
     // A trie that says it is larger than the bytes that hold it.
     let map = Data([0xFF, 0xFF, 0xFF, 0x7F, 0, 0]).base64EncodedString()

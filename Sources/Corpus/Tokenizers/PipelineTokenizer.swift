@@ -1,0 +1,77 @@
+/// A tokenizer of the stages that `tokenizer.json` describes.
+///
+/// Added tokens are found in the text; what lies between them is normalised, cut into words, and each
+/// word encoded by the model.
+struct PipelineTokenizer: Tokenizer {
+  enum Model: Sendable {
+    case wordPiece(WordPiece)
+    case unigram(Unigram<Double>)
+  }
+
+  let vocabularySize: Int
+  let specials: SpecialTokens
+  let files: [(name: String, bytes: [UInt8])]
+  /// The piece of each id.
+  private let pieces: [String]
+  private let stages: Stages
+
+  /// What stands between a text and its ids.
+  struct Stages: Sendable {
+    /// The tokens that are found in the text as it is.
+    var tokens: AddedTokens
+    /// The tokens that are found in the normalised text.
+    var normalizedTokens: AddedTokens
+    var normalizer: Normalizer
+    var wordSplitter: WordSplitter
+    var model: Model
+  }
+
+  init(
+    pieces: [String], specials: SpecialTokens, stages: Stages,
+    files: [(name: String, bytes: [UInt8])]
+  ) {
+    self.pieces = pieces
+    self.specials = specials
+    self.stages = stages
+    self.files = files
+    vocabularySize = pieces.count
+  }
+
+  func encode(_ text: String) -> [Int32] {
+    var ids: [Int32] = []
+    let scalars = Array(text.unicodeScalars)
+    for segment in stages.tokens.segments(of: scalars) {
+      switch segment {
+      case .token(let id): ids.append(id)
+      case .text(let range):
+        let text = stages.normalizer.normalize(Array(scalars[range]))
+        encode(normalized: text, opensText: range.lowerBound == 0, into: &ids)
+      }
+    }
+    return ids
+  }
+
+  private func encode(normalized text: [Unicode.Scalar], opensText: Bool, into ids: inout [Int32]) {
+    for segment in stages.normalizedTokens.segments(of: text) {
+      switch segment {
+      case .token(let id): ids.append(id)
+      case .text(let range):
+        let part = WordSplitter.Part(
+          text: text[range], opensText: opensText && range.lowerBound == 0)
+        for word in stages.wordSplitter.split(part) {
+          switch stages.model {
+          case .wordPiece(let model): model.encode(word.text, into: &ids)
+          case .unigram(let model): model.encode(word.text.utf8, into: &ids)
+          }
+        }
+      }
+    }
+  }
+
+  func encode(words: [String]) -> [[Int32]] { words.map(encode) }
+
+  func piece(of id: Int32) -> String {
+    precondition(id >= 0 && id < vocabularySize, "id \(id) of \(vocabularySize)")
+    return pieces[Int(id)]
+  }
+}

@@ -1,0 +1,102 @@
+import Foundation
+
+/// The files of a tokenizer, as they were read.
+struct TokenizerFiles {
+  /// What checkpoint directories may hold of a tokenizer.
+  static let names = [
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+    SentencePieceTokenizer.fileName,
+  ]
+
+  /// The directory they are in.
+  let directory: String
+  private(set) var files: [(name: String, bytes: [UInt8])] = []
+
+  /// Reads those of `names` that `directory` has, and all at once.
+  init(directory: String, names: [String] = TokenizerFiles.names) throws(CorpusError) {
+    self.directory = directory
+    for name in names where FileManager.default.fileExists(atPath: path(of: name)) {
+      files.append((name, try TokenizerFiles.contents(of: path(of: name))))
+    }
+  }
+
+  mutating func append(_ name: String, _ bytes: [UInt8]) { files.append((name, bytes)) }
+
+  /// The bytes of a file; nil if it was not there.
+  subscript(name: String) -> [UInt8]? { files.first { $0.name == name }?.bytes }
+
+  func path(of name: String) -> String { "\(directory)/\(name)" }
+
+  /// A JSON file; nil if it was not there.
+  func json(_ name: String) throws(CorpusError) -> JSONText? {
+    guard let bytes = self[name] else { return nil }
+    return try TokenizerFiles.json(bytes, path: path(of: name))
+  }
+
+  static func json(_ bytes: [UInt8], path: String) throws(CorpusError) -> JSONText {
+    do throws(JSONText.Failure) {
+      return try JSONText(parsing: bytes)
+    } catch {
+      throw CorpusError(
+        .data, path, line: error.line,
+        "is not JSON: \(error.message); copy the file again or save the tokenizer anew")
+    }
+  }
+
+  /// The bytes of a file.
+  static func contents(of path: String) throws(CorpusError) -> [UInt8] {
+    do {
+      return [UInt8](try Data(contentsOf: URL(filePath: path)))
+    } catch {
+      throw CorpusError(
+        .missing, path, "cannot be read; check that it is a file and its permissions")
+    }
+  }
+}
+
+/// What `tokenizer_config.json` and `special_tokens_map.json` say of a tokenizer.
+struct TokenizerSettings {
+  private let sources: [JSONText]
+
+  init(_ files: TokenizerFiles) throws(CorpusError) {
+    var sources: [JSONText] = []
+    for name in ["tokenizer_config.json", "special_tokens_map.json"] {
+      if let json = try files.json(name) { sources.append(json) }
+    }
+    self.sources = sources
+  }
+
+  /// The spelling of a special token, such as `cls_token`; nil if neither file has it.
+  func token(_ key: String) -> String? {
+    for source in sources {
+      if let name = source[key]?.string ?? source[key]?["content"]?.string { return name }
+    }
+    return nil
+  }
+
+  func bool(_ key: String) -> Bool? {
+    for source in sources { if let value = source[key]?.bool { return value } }
+    return nil
+  }
+
+  /// The ids of the special tokens, by `id`; a name that no file gives is BERT's or XLM-R's.
+  func specials(
+    path: String, unknown: Int32, id: (String) -> Int32?
+  ) throws(CorpusError) -> SpecialTokens {
+    func find(_ key: String, _ usual: [String]) -> Int32? {
+      let names = token(key).map { [$0] } ?? usual
+      return names.lazy.compactMap(id).first
+    }
+    func need(_ key: String, _ usual: [String]) throws(CorpusError) -> Int32 {
+      if let found = find(key, usual) { return found }
+      let name = token(key) ?? usual.joined(separator: " or ")
+      throw CorpusError(
+        .data, path, "has no \(name); set \(key) in tokenizer_config.json to a piece it has")
+    }
+    return SpecialTokens(
+      start: try need("cls_token", ["[CLS]", "<s>"]),
+      end: try need("sep_token", ["[SEP]", "</s>"]),
+      padding: try need("pad_token", ["[PAD]", "<pad>"]), unknown: unknown,
+      mask: find("mask_token", ["[MASK]", "<mask>"]))
+  }
+}
