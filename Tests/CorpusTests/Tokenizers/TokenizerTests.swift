@@ -64,7 +64,7 @@ import Testing
     try expectError("a.json", "{", "JSON")
     try expectError("b.json", "{\"model\": {\"type\": \"BPE\"}}", "BPE")
     try expectError(
-      "c.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 7}}}", "out of")
+      "c.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 7}}}", "an id that is not in")
     try expectError("d.txt", "one\ntwo\n", "[UNK]")
     try expectError("e.model", "not a model", "SentencePiece")
     // A trie that says it is larger than the bytes that hold it.
