@@ -36,6 +36,12 @@ public struct Run {
     reporter: Reporter, programVersion: String,
     stopRequested: @escaping @Sendable () -> Bool
   ) throws {
+    if let stage = configuration.stages.first(where: { !$0.resetOptimizer }) {
+      throw RunError(
+        .configuration,
+        "stage '\(stage.name)': reset_optimizer: false is not available in this version; leave it out"
+      )
+    }
     let (tokenizer, base) = try Self.tokenizer(configuration)
     let encoder = try Self.encoder(configuration, base: base, tokenizer: tokenizer)
     let length = min(configuration.maxLength ?? encoder.longestSequence, encoder.longestSequence)
