@@ -38,8 +38,11 @@ enum GroupEnd {
   static func endAtOnce(signal: Int32) {
     if claim() {
       unsafe write("isogloss: ")
-      if let identity = unsafe identity { unsafe write(identity) }
-      unsafe write(": ended by signal 15 (SIGTERM): another rank or the launcher ended the run")
+      if let identity = unsafe identity, unsafe identity[0] != 0 {
+        unsafe write(identity)
+        unsafe write(": ")
+      }
+      unsafe write("ended by signal 15 (SIGTERM): another rank or the launcher ended the run")
       unsafe write("\n")
     }
     _exit(128 + signal)
