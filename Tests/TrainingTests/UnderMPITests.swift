@@ -23,12 +23,13 @@ struct RunUnderMPITests {
     try world.broadcast(&bytes, from: 0)
     let folder = String(decoding: bytes, as: UTF8.self)
     let configuration = try SmallRun(folder: folder).configuration(
-      "mpi", ["full_determinism=true"])
+      "mpi", ["full_determinism=true", "max_steps=50"])
     try world.barrier()
     let result = try #require(SmallRun.execute(configuration, over: world)?.first)
     if let small {
       let alone = try #require(
-        SmallRun.execute(try small.configuration("alone", ["full_determinism=true"]))?.first)
+        SmallRun.execute(
+          try small.configuration("alone", ["full_determinism=true", "max_steps=50"]))?.first)
       #expect(result.weightHash == alone.weightHash)
       #expect(result.test == alone.test)
     }
