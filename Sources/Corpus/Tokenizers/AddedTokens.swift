@@ -60,9 +60,10 @@ struct AddedTokens: Sendable {
     return segments
   }
 
-  /// What `\w` of regular expressions matches.
+  /// What `\w` of the Rust library's regular expressions matches, which know Unicode 16.0.
   private static func isOfWord(_ scalar: Unicode.Scalar) -> Bool {
     let properties = scalar.properties
+    guard UnicodeVersions.isKnown(scalar, by: 16) else { return false }
     if properties.isAlphabetic || properties.isJoinControl { return true }
     switch properties.generalCategory {
     case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation:

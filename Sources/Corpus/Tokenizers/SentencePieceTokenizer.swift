@@ -43,9 +43,8 @@ struct SentencePieceTokenizer: Tokenizer {
 
   /// Reads the bytes of a model file; `path` is for messages.
   init(path: String, bytes: [UInt8], beside others: TokenizerFiles? = nil) throws(CorpusError) {
-    let model = try SentencePieceModel(path: path, bytes: bytes)
-    self.model = model
-    unigram = try SentencePieceTokenizer.unigram(bytes, path: path, size: model.size)
+    unigram = try SentencePieceTokenizer.unigram(bytes, path: path)
+    model = try SentencePieceModel(path: path, bytes: bytes)
     vocabularySize = model.size + 2
     specials = SpecialTokens(
       start: 0, end: 2, padding: 1, unknown: 3, mask: Int32(vocabularySize - 1))
@@ -53,15 +52,16 @@ struct SentencePieceTokenizer: Tokenizer {
     files = (others?.files ?? []).filter { $0.name != name } + [(name, bytes)]
   }
 
+  /// Checks a file before the library sees it, and takes what the search needs.
   private static func unigram(
-    _ bytes: [UInt8], path: String, size: Int
+    _ bytes: [UInt8], path: String
   ) throws(CorpusError) -> Unigram<Float>? {
     func wrong(_ message: String) -> CorpusError {
       CorpusError(
         .data, path, "\(message); copy the file again or train the model anew")
     }
-    guard let file = SentencePieceFile(bytes), file.pieces.count == size else {
-      throw wrong("is a damaged SentencePiece model")
+    guard let file = SentencePieceFile(bytes), !file.pieces.isEmpty else {
+      throw wrong("is not a SentencePiece model, or a damaged one")
     }
     do throws(CharacterMap.Failure) {
       // The library follows the map without looking where it leads.

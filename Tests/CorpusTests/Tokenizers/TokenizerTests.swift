@@ -1,26 +1,119 @@
 import Corpus
+import Determinism
 import Foundation
 import TestSupport
 import Testing
 
 /// Ids equal to those of Hugging Face's `tokenizers`; `Tests/Golden/tokenizer_fixtures.py` makes the fixtures.
 @Suite struct TokenizerTests {
-  struct Expected: Decodable {
-    var lines: [String]
-    var ids: [[Int32]]
-    var words: [[[Int32]]]
+  @Test(arguments: [
+    ("uncased", "uncased"), ("uncased/vocab.txt", "uncased"), ("cased", "cased"),
+    ("cased/tokenizer.json", "cased"), ("unigram", "unigram"), ("xlmr", "xlmr"),
+    ("sentencepiece", "sentencepiece"), ("sentencepiece/sentencepiece.bpe.model", "sentencepiece"),
+  ])
+  func awkwardLinesGiveTheReferencesIDs(tokenizer: String, reference: String) throws {
+    try compare(TokenizerLoader.load(fixture(tokenizer)), reference)
   }
 
-  @Test(arguments: ["wordpiece", "unigram"]) func trickyLinesGiveTheirIDs(kind: String) throws {
-    let folder = fixture(kind)
-    let tokenizer = try TokenizerLoader.load(folder)
-    let data = try Data(contentsOf: URL(filePath: folder + "/expected.json"))
-    let expected = try JSONDecoder().decode(Expected.self, from: data)
-    for (index, line) in expected.lines.enumerated() {
-      let ids = [tokenizer.specials.start] + tokenizer.encode(line) + [tokenizer.specials.end]
-      #expect(ids == expected.ids[index], "\(line)")
-      let words = line.split { $0.unicodeScalars.allSatisfy { $0.properties.isWhitespace } }
-      #expect(tokenizer.encode(words: words.map(String.init)) == expected.words[index], "\(line)")
+  @Test(
+    .enabled(if: SharedFiles.isPresent, "needs ../shared"),
+    arguments: [
+      ("checkpoints/all-minilm-l6-v2", "minilm", 30522),
+      ("checkpoints/all-minilm-l6-v2/vocab.txt", "minilm", 30522),
+      ("checkpoints/all-minilm-l6-v2/tokenizer.json", "minilm", 30522),
+      ("data/tokenizers/sp32k.model", "sp32k", 32002),
+    ])
+  func sharedTokenizersGiveTheReferencesIDs(path: String, reference: String, size: Int) throws {
+    let tokenizer = try TokenizerLoader.load(SharedFiles.path(path))
+    #expect(tokenizer.vocabularySize == size)
+    try compare(tokenizer, reference)
+  }
+
+  private func compare(_ tokenizer: any Tokenizer, _ reference: String) throws {
+    let text = try String(contentsOfFile: fixture(reference + ".ids"), encoding: .utf8)
+    let expected = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+    let list = try String(contentsOfFile: fixture("lines.jsonl"), encoding: .utf8)
+    let lines = try JSONDecoder().decode(
+      [String].self, from: Data("[\(list.split(separator: "\n").joined(separator: ","))]".utf8))
+    #expect(lines.count == expected.count && lines.count > 90)
+    let specials = tokenizer.specials
+    for (line, expected) in zip(lines, expected) {
+      // Bytes, since a carriage return and what follows may be one Character.
+      let words = line.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+        .map { String(Substring($0)) }
+      let ids = [specials.start] + tokenizer.encode(line) + [specials.end]
+      let idsOfWords = tokenizer.encode(words: words)
+      let found = joined(ids) + "\t" + idsOfWords.map(joined).joined(separator: "|")
+      #expect(found == expected, "\(line.debugDescription)")
+      #expect((ids + idsOfWords.joined()).allSatisfy { $0 >= 0 && $0 < tokenizer.vocabularySize })
+    }
+  }
+
+  private func joined(_ ids: [Int32]) -> String { ids.map(String.init).joined(separator: " ") }
+
+  /// A SentencePiece model, and the tokenizer.json that transformers makes of it, name the same ids.
+  @Test func sentencePieceIsInTheLayoutOfXLMR() throws {
+    let model = try TokenizerLoader.load(fixture("sentencepiece"))
+    let last = Int32(model.vocabularySize - 1)
+    #expect(
+      model.specials == SpecialTokens(start: 0, end: 2, padding: 1, unknown: 3, mask: last))
+    let made = try TokenizerLoader.load(fixture("xlmr"))
+    #expect(made.vocabularySize == model.vocabularySize && made.specials == model.specials)
+    for id in 0...last { #expect(made.piece(of: id) == model.piece(of: id)) }
+  }
+
+  @Test func specialTokensComeFromTheVocabulary() throws {
+    let tokenizer = try TokenizerLoader.load(fixture("cased"))
+    #expect(
+      tokenizer.specials == SpecialTokens(start: 2, end: 3, padding: 0, unknown: 1, mask: 4))
+    #expect(tokenizer.piece(of: 4) == "[MASK]")
+    #expect(tokenizer.encode("[MASK]") == [4])
+  }
+
+  /// A tokenizer hands on the files it was read from, byte for byte.
+  @Test func filesAreThoseRead() throws {
+    for (path, names) in [
+      ("uncased", ["tokenizer_config.json", "special_tokens_map.json", "vocab.txt"]),
+      ("uncased/vocab.txt", ["tokenizer_config.json", "special_tokens_map.json", "vocab.txt"]),
+      ("sentencepiece", ["sentencepiece.bpe.model"]), ("xlmr", ["tokenizer.json"]),
+    ] {
+      let tokenizer = try TokenizerLoader.load(fixture(path))
+      #expect(tokenizer.files.map(\.name) == names)
+      let folder = fixture(path.split(separator: "/").first.map(String.init) ?? path)
+      for file in tokenizer.files {
+        #expect(FileManager.default.contents(atPath: "\(folder)/\(file.name)") == Data(file.bytes))
+      }
+    }
+  }
+
+  /// No prefix of a model, and no model with a byte changed, ends the process.
+  @Test func aDamagedModelIsAnErrorOrATokenizer() throws {
+    let path = fixture("sentencepiece/sentencepiece.bpe.model")
+    let whole = [UInt8](try #require(FileManager.default.contents(atPath: path)))
+    let folder = NSTemporaryDirectory() + "isogloss-model-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    func tryLoading(_ bytes: [UInt8]) throws -> Bool {
+      let path = folder + "/x.model"
+      try Data(bytes).write(to: URL(filePath: path))
+      do throws(CorpusError) {
+        let tokenizer = try TokenizerLoader.load(path)
+        let ids = tokenizer.encode("The quick brown fox")
+        #expect(ids.allSatisfy { $0 >= 0 && $0 < tokenizer.vocabularySize })
+        return true
+      } catch {
+        #expect("\(error)".contains("x.model"))
+        return false
+      }
+    }
+    for count in stride(from: 0, to: whole.count, by: 97) {
+      #expect(try !tryLoading(Array(whole[..<count])) || count > 0)
+    }
+    var random = RandomStream(seed: 7, "bytes")
+    for _ in 0..<400 {
+      var bytes = whole
+      bytes[random.below(bytes.count)] = UInt8(random.below(256))
+      _ = try tryLoading(bytes)
     }
   }
 
@@ -34,18 +127,6 @@ import Testing
     for sentence in sentences {
       #expect(json.encode(words: sentence.words) == vocabulary.encode(words: sentence.words))
     }
-  }
-
-  @Test(.enabled(if: SharedFiles.isPresent, "needs ../shared"))
-  func sentencePieceHasTheLayoutOfXLMR() throws {
-    let tokenizer = try TokenizerLoader.load(SharedFiles.path("data/tokenizers/sp32k.model"))
-    #expect(tokenizer.vocabularySize == 32_002)
-    #expect(
-      tokenizer.specials == SpecialTokens(start: 0, end: 2, padding: 1, unknown: 3, mask: 32_001))
-    let pieces = tokenizer.encode("Hello World").map { tokenizer.piece(of: $0) }
-    #expect(pieces.joined() == "▁Hello▁World")
-    #expect(
-      tokenizer.encode(words: ["Hello", "World"]).flatMap { $0 } == tokenizer.encode("Hello World"))
   }
 
   @Test func badFilesAreErrorsThatNameThem() throws {
@@ -64,7 +145,8 @@ import Testing
     try expectError("a.json", "{", "JSON")
     try expectError("b.json", "{\"model\": {\"type\": \"BPE\"}}", "BPE")
     try expectError(
-      "c.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 7}}}", "an id that is not in")
+      "c.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 7}}}",
+      "an id that is not in")
     try expectError("d.txt", "one\ntwo\n", "[UNK]")
     try expectError("e.model", "not a model", "SentencePiece")
     // A trie that says it is larger than the bytes that hold it.
