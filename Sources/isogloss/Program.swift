@@ -14,7 +14,8 @@ enum Program {
     "isogloss", "Trains multilingual encoders, data-parallel over MPI ranks.",
     commands: [
       SampleCommand.command, TrainCommand.command, EvaluateCommand.command, PredictCommand.command,
-      ScoreCommand.command, TokenizerCommand.command, CheckpointCommand.command,
+      ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
+      CheckpointCommand.command,
       BenchCommand.command,
     ])
 
@@ -25,7 +26,8 @@ enum Program {
     case "evaluate": try EvaluateCommand.run(arguments)
     case "predict": try PredictCommand.run(arguments)
     case "score": try ScoreCommand.run(arguments)
-    case "tokenizer encode": try TokenizerCommand.run(arguments)
+    case "tokenizer encode": try TokenizerCommand.runEncode(arguments)
+    case "tokenizer compare": try TokenizerCommand.runCompare(arguments)
     case "checkpoint inspect": try CheckpointCommand.run(arguments)
     case "bench train": try BenchCommand.run(arguments, started: started)
     default: preconditionFailure("a command \(arguments.command) that nothing runs")
