@@ -145,7 +145,8 @@ public struct Stage: Sendable, Equatable, Codable {
   public var start: Start
   /// Codes of the languages trained on, in the run's order; at least one.
   public var languages: [String]
-  /// Whether moments and schedule begin anew; false continues those of the stage it starts from.
+  /// Whether moments begin anew; false goes on with those of the stage it starts from, and with its count of
+  /// updates. The schedule begins anew in any case.
   public var resetOptimizer: Bool
   public var training: TrainingConfiguration
 
@@ -236,7 +237,7 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   public var evalSteps: Int?
   /// Tokens in an evaluation batch at most (a longer sentence is a batch of its own).
   public var evalTokensPerBatch = 4096
-  /// `end` keeps the finished stage; `epoch` and `steps` keep it and states in between.
+  /// `no` keeps only scores; `end` keeps the finished stage; `epoch` and `steps` keep it and states in between.
   public var saveStrategy = SaveStrategy.end
   /// Steps between saves; present exactly when `saveStrategy` is `steps`.
   public var saveSteps: Int?

@@ -197,7 +197,8 @@ struct StageFile: ConfigRecord {
       "Codes to train on; with each, the languages to make stages for."),
     Field(
       "reset_optimizer", \.resetOptimizer, default: "true",
-      "Whether moments begin anew; false continues those of the stage named by init."),
+      "Whether moments begin anew; false goes on with those of the stage named by init. The schedule is new."
+    ),
   ]
 
   static let fields =

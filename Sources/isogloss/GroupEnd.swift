@@ -7,21 +7,23 @@ import Synchronization
 /// The first rank to create a file that all ranks know of speaks; the others end in silence. Everything that a
 /// signal handler touches is laid down beforehand in plain memory.
 enum GroupEnd {
-  /// The path of the claim, ending in zero; empty until ``prepare(claimPath:identity:)``.
+  /// The path of the claim, ending in zero; none in a group of one.
   nonisolated(unsafe) private static var claimPath: UnsafeMutablePointer<CChar>?
   nonisolated(unsafe) private static var identity: UnsafeMutablePointer<CChar>?
   nonisolated(unsafe) private static var wait: UnsafePointer<CChar>?
   private static let claimed = Atomic<Bool>(false)
 
-  /// Lays down where the claim is made and who this rank is. Once a process.
-  ///
-  /// - Parameters:
-  ///   - claimPath: A path in a folder that all ranks see, of a file that is not there.
-  ///   - identity: For example `rank 1 on node07`.
-  static func prepare(claimPath: String, identity: String) {
-    unsafe self.claimPath = strdup(claimPath)
+  /// Lays down who this rank is, for example `rank 1 on node07`. Once a process.
+  static func prepare(identity: String) {
     unsafe self.identity = strdup(identity)
     unsafe wait = CurrentWait.text
+  }
+
+  /// From now on the claim is made at `path`, in a folder that all ranks see, of a file that is not there.
+  ///
+  /// A handler may run meanwhile: the path before stays where it is.
+  static func moveClaim(to path: String) {
+    unsafe claimPath = strdup(path)
   }
 
   /// Whether this rank is to speak for the group. True at most once in a process.
@@ -43,6 +45,10 @@ enum GroupEnd {
         unsafe write(": ")
       }
       unsafe write("ended by signal 15 (SIGTERM): another rank or the launcher ended the run")
+      if let wait = unsafe wait, unsafe wait[0] != 0 {
+        unsafe write("; ")
+        unsafe write(wait)
+      }
       unsafe write("\n")
     }
     _exit(128 + signal)

@@ -24,10 +24,28 @@ enum Ranks {
       ? try MPIWorld.start(settings: CollectiveSettings(timeoutSeconds: timeoutSeconds))
       : SingleRank()
     unsafe communicator = joined
-    GroupEnd.prepare(
-      claimPath: try claimPath(joined),
-      identity: "rank \(joined.rank) on \(joined.hostName)")
+    GroupEnd.prepare(identity: identity ?? "")
+    if joined.size > 1 {
+      let name = try claimName(joined)
+      unsafe claimName = name
+      GroupEnd.moveClaim(to: NSTemporaryDirectory() + "isogloss" + name)
+    }
     return joined
+  }
+
+  /// Lets the ranks of a job settle in `directory`, which they all see, who of them speaks for it.
+  ///
+  /// Before this they settle it on each machine by itself. What earlier jobs left there is removed.
+  static func settle(in directory: String) {
+    let name = unsafe claimName
+    if name.isEmpty { return }
+    GroupEnd.moveClaim(to: directory + "/" + name)
+    guard isFirst else { return }
+    let files = FileManager.default
+    for old in (try? files.contentsOfDirectory(atPath: directory)) ?? []
+    where old.hasPrefix(claimPrefix) && old != name {
+      try? files.removeItem(atPath: directory + "/" + old)
+    }
   }
 
   /// Leaves the job, all ranks together.
@@ -35,15 +53,16 @@ enum Ranks {
     if Launch.isUnderLauncher { try MPIWorld.finish() }
   }
 
-  /// A path that all ranks of this job know and no other job has, in a folder of the machine.
-  ///
-  /// Ranks on other machines claim there: each machine then has its own line at the most.
-  private static func claimPath(_ communicator: any Communicator) throws -> String {
+  nonisolated(unsafe) private static var claimName = ""
+  private static let claimPrefix = ".ended-"
+
+  /// A hidden file's name that all ranks of this job know and no other job has.
+  private static func claimName(_ communicator: any Communicator) throws -> String {
     var nonce = [
       Int64(ProcessInfo.processInfo.processIdentifier), Int64(Date().timeIntervalSince1970 * 1000),
     ]
     try communicator.broadcast(&nonce, from: 0)
-    return NSTemporaryDirectory() + "isogloss-\(getuid())-\(nonce[0])-\(nonce[1])"
+    return "\(claimPrefix)\(getuid())-\(nonce[0])-\(nonce[1])"
   }
 
   /// The threads of a rank: as asked, or `ISOGLOSS_THREADS`, or one under a launcher, or all cores.

@@ -21,5 +21,11 @@ enum Signals {
     unsafe action.__sigaction_handler.sa_handler = { _ in GroupEnd.endAtOnce(signal: SIGTERM) }
     unsafe sigaction(SIGTERM, &action, nil)
     signal(SIGPIPE, SIG_IGN)
+    // Who started this process may have blocked them, and the mask is inherited.
+    var watched = sigset_t()
+    unsafe sigemptyset(&watched)
+    unsafe sigaddset(&watched, SIGINT)
+    unsafe sigaddset(&watched, SIGTERM)
+    unsafe pthread_sigmask(SIG_UNBLOCK, &watched, nil)
   }
 }

@@ -22,11 +22,11 @@ struct CommandLineTests {
   }
 
   /// A small run on disk, trained, and the arguments that trained it.
-  private func trained() throws -> (small: SmallRun, config: String, model: String) {
+  private func trained(steps: Int = 3) throws -> (small: SmallRun, config: String, model: String) {
     let small = try SmallRun(sentences: 40)
     let config = small.folder + "/run.yaml"
     try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
-    let outcome = try Program.run(["train", config, "max_steps=3"])
+    let outcome = try Program.run(["train", config, "max_steps=\(steps)"])
     #expect(outcome.code == 0, "\(outcome.error)")
     return (small, config, small.folder + "/out/train/model")
   }
@@ -129,12 +129,8 @@ struct CommandLineTests {
     let arguments = ["train", config] + overrides + ["--out", small.folder + "/b", "--json"]
     let broken = try Program.start(arguments, launcher: Program.mpirun(2))
     // The second rank is killed once a checkpoint is there.
-    let deadline = Date() + 60
-    while Date() < deadline,
-      !FileManager.default.fileExists(atPath: small.folder + "/b/train/checkpoint-40")
-    {
-      usleep(2000)
-    }
+    let checkpoint = small.folder + "/b/train/checkpoint-40"
+    #expect(Program.wait { FileManager.default.fileExists(atPath: checkpoint) })
     #expect(Program.shell("pkill -KILL -n -f '[i]sogloss train .*\(small.folder)/b'") == 0)
     let killed = Date()
     let outcome = broken.finish()
@@ -147,6 +143,115 @@ struct CommandLineTests {
       arguments + ["--resume", "auto"], launcher: Program.mpirun(2))
     #expect(resumed.code == 0, "\(resumed.error)")
     #expect(try Program.hash(resumed.output) == Program.hash(unbroken.output))
+  }
+
+  /// A rank that is told to end says what it was waiting for, in the only line there is.
+  @Test(.enabled(if: Program.hasMPI, "needs mpirun"), .timeLimit(.minutes(3)))
+  func aRankThatIsEndedNamesWhomItWaitedFor() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let config = small.folder + "/run.yaml"
+    try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
+    let run = try Program.start(
+      ["train", config, "max_steps=100000", "--out", small.folder + "/a"],
+      launcher: Program.mpirun(2))
+    let ranks = "-f '^[^ ]*isogloss train .*\(small.folder)/a'"
+    #expect(Program.wait { FileManager.default.fileExists(atPath: small.folder + "/a/train") })
+    usleep(500_000)
+    #expect(Program.shell("pkill -STOP -n \(ranks)") == 0)
+    usleep(500_000)
+    #expect(Program.shell("pkill -TERM -o \(ranks)") == 0)
+    let outcome = run.finish()
+    let lines = outcome.error.split(separator: "\n").filter { $0.hasPrefix("isogloss:") }
+    #expect(lines.count == 1, "\(outcome.error)")
+    #expect(lines.first?.contains("SIGTERM") ?? false, "\(outcome.error)")
+    #expect(lines.first?.contains("waiting in") ?? false, "\(outcome.error)")
+    #expect(lines.first?.contains("for rank ") ?? false, "\(outcome.error)")
+  }
+
+  @Test func anInterruptedRunIsSavedAndGoesOn() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let config = small.folder + "/run.yaml"
+    try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
+    let arguments = ["train", config, "max_steps=2000", "--json"]
+    let unbroken = try Program.run(arguments + ["--out", small.folder + "/a"])
+    let run = try Program.start(arguments + ["--out", small.folder + "/b"])
+    #expect(Program.wait { FileManager.default.fileExists(atPath: small.folder + "/b/train") })
+    usleep(200_000)
+    #expect(kill(run.process.processIdentifier, SIGINT) == 0)
+    let outcome = run.finish()
+    #expect(outcome.code == 130 && outcome.output.isEmpty, "\(outcome.error)")
+    let resumed = try Program.run(
+      arguments + ["--out", small.folder + "/b", "--resume", "auto"])
+    #expect(try Program.hash(resumed.output) == Program.hash(unbroken.output))
+  }
+
+  /// `predict` gives back the words, tags that score as `evaluate` says, and logits whose greatest is the tag.
+  @Test func predictionsScoreAsEvaluateSays() throws {
+    let (small, _, model) = try trained(steps: 60)
+    defer { small.remove() }
+    let data = small.folder + "/sample/en.test.conll"
+    let (output, logits) = (small.folder + "/out.conll", small.folder + "/out.safetensors")
+    let predicted = try Program.run(
+      ["predict", model, "--input", data, "--output", output, "--logits", logits])
+    #expect(predicted.code == 0, "\(predicted.error)")
+    func rows(_ path: String) throws -> [[Substring]] {
+      try String(contentsOfFile: path, encoding: .utf8)
+        .split(separator: "\n", omittingEmptySubsequences: false).map { $0.split(separator: "\t") }
+    }
+    let (gold, found) = (try rows(data), try rows(output))
+    #expect(gold.map(\.first) == found.map(\.first))
+    let labels = try #require(HuggingFaceConfig(directory: model).labels)
+    let file = try SafetensorsFile(logits)
+    let tags = found.compactMap(\.last)
+    var scores = [Float](repeating: 0, count: tags.count * labels.count)
+    var span = scores.mutableSpan
+    try file.read("logits", shape: [tags.count, labels.count], into: &span)
+    for (word, tag) in tags.enumerated() {
+      let row = scores[word * labels.count..<(word + 1) * labels.count]
+      #expect(row.max() == row[word * labels.count + (labels.firstIndex(of: String(tag)) ?? 0)])
+    }
+
+    let columns = zip(gold, found).map { $0.isEmpty ? "" : "\($0[0]) \($0[1]) \($1[1])" }
+    let compared = small.folder + "/columns.txt"
+    try columns.joined(separator: "\n").write(toFile: compared, atomically: true, encoding: .utf8)
+    func f1(_ outcome: Program.Outcome) throws -> Double {
+      #expect(outcome.code == 0, "\(outcome.error)")
+      let value = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+      return try #require((value as? [String: Any])?["overall_f1"] as? Double)
+    }
+    let evaluated = try f1(
+      Program.run(["evaluate", model, "--data", data, "--mode", "conlleval", "--json"]))
+    let scored = try Program.run(["score", compared, "--json"])
+    let lines = scored.output.split(separator: "\n").filter {
+      $0.contains("\"mode\":\"conlleval\"")
+    }
+    #expect(
+      try f1(Program.Outcome(code: scored.code, output: "\(lines[0])", error: "")) == evaluated)
+  }
+
+  @Test func tokenizersAreCompared() throws {
+    let small = try SmallRun(sentences: 40)
+    defer { small.remove() }
+    let tokenizer = small.folder + "/sample/tokenizer"
+    let other = small.folder + "/other"
+    try FileManager.default.copyItem(atPath: tokenizer, toPath: other)
+    let lines = "x\n\nL\n"
+    let same = try Program.run(["tokenizer", "compare", tokenizer, other], input: lines)
+    #expect(same.code == 0 && same.output.isEmpty && same.error == "0 of 3 lines differ\n")
+    // Two pieces change places.
+    let path = other + "/vocab.txt"
+    var pieces = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+    let place = try #require(pieces.firstIndex(of: "L"))
+    pieces.swapAt(place, place + 1)
+    try (pieces.joined(separator: "\n") + "\n").write(
+      toFile: path, atomically: true, encoding: .utf8)
+    let differs = try Program.run(["tokenizer", "compare", tokenizer, other], input: lines)
+    #expect(differs.code == 1 && differs.error == "1 of 3 lines differ\n")
+    #expect(differs.output.hasPrefix("line 3: L\n"), "\(differs.output)")
+    try expectFailure(
+      ["tokenizer", "compare", tokenizer, small.folder + "/none"], code: 66, ["none"])
   }
 }
 
@@ -165,6 +270,16 @@ enum Program {
   static func mpirun(_ ranks: Int) -> [String] {
     ["mpirun"] + (getuid() == 0 ? ["--allow-run-as-root"] : [])
       + ["--oversubscribe", "--bind-to", "none", "-n", "\(ranks)"]
+  }
+
+  /// Waits for what must come within a minute.
+  static func wait(until condition: () -> Bool) -> Bool {
+    let deadline = Date() + 60
+    while Date() < deadline {
+      if condition() { return true }
+      usleep(2000)
+    }
+    return false
   }
 
   static func shell(_ command: String) -> Int32 {
@@ -205,7 +320,9 @@ enum Program {
     }
   }
 
-  static func start(_ arguments: [String], launcher: [String] = []) throws -> Started {
+  static func start(
+    _ arguments: [String], launcher: [String] = [], input: String? = nil
+  ) throws -> Started {
     let folder = NSTemporaryDirectory() + "isogloss-out-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     func file(_ name: String) throws -> FileHandle {
@@ -218,11 +335,17 @@ enum Program {
     process.standardOutput = try file("output")
     process.standardError = try file("error")
     process.standardInput = FileHandle.nullDevice
+    if let input {
+      try input.write(toFile: folder + "/input", atomically: true, encoding: .utf8)
+      process.standardInput = try FileHandle(forReadingFrom: URL(filePath: folder + "/input"))
+    }
     try process.run()
     return Started(process: process, folder: folder)
   }
 
-  static func run(_ arguments: [String], launcher: [String] = []) throws -> Outcome {
-    try start(arguments, launcher: launcher).finish()
+  static func run(
+    _ arguments: [String], launcher: [String] = [], input: String? = nil
+  ) throws -> Outcome {
+    try start(arguments, launcher: launcher, input: input).finish()
   }
 }

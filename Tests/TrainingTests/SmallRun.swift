@@ -59,6 +59,7 @@ struct SmallRun {
       configuration, communicator: communicator, workspace: workspace, reporter: .silent,
       programVersion: "test",
       stopRequested: { polls.map { counter.next() > $0 } ?? false })
+    try run.prepare(resume: resume)
     return try run.execute(resume: resume)
   }
 }

@@ -5,11 +5,11 @@ import Foundation
 /// A record is its length (8 bytes), the length's masked CRC-32C, the bytes, and their masked CRC-32C. Of
 /// `Event` (tensorflow/core/util/event.proto) only wall time, step, file version and simple values are
 /// written.
-struct TensorBoardEvents {
+package struct TensorBoardEvents {
   private let file: FileHandle
 
   /// Opens the event file of a run, after what is there already.
-  init(path: String) throws {
+  package init(path: String) throws {
     let isNew = !FileManager.default.fileExists(atPath: path)
     if isNew { _ = FileManager.default.createFile(atPath: path, contents: nil) }
     file = try FileHandle(forWritingTo: URL(filePath: path))
@@ -23,7 +23,7 @@ struct TensorBoardEvents {
   }
 
   /// Writes scalars of one step.
-  func write(_ scalars: [(tag: String, value: Double)], step: Int) throws {
+  package func write(_ scalars: [(tag: String, value: Double)], step: Int) throws {
     var summary = ProtocolBuffer()
     for (tag, value) in scalars {
       var entry = ProtocolBuffer()
@@ -94,19 +94,19 @@ private func littleEndian<Number: FixedWidthInteger>(_ number: Number) -> [UInt8
 }
 
 /// CRC-32 with the polynomial of Castagnoli (RFC 3720, appendix B.4).
-enum CRC32C {
+package enum CRC32C {
   private static let table: [UInt32] = (0..<256).map { byte in
     (0..<8).reduce(UInt32(byte)) { crc, _ in crc & 1 == 1 ? crc >> 1 ^ 0x82F6_3B78 : crc >> 1 }
   }
 
-  static func checksum(_ bytes: [UInt8]) -> UInt32 {
+  package static func checksum(_ bytes: [UInt8]) -> UInt32 {
     ~bytes.reduce(~0) { crc, byte in
       table[Int(UInt8(truncatingIfNeeded: crc) ^ byte)] ^ crc >> 8
     }
   }
 
   /// The checksum as a record stores it: turned right by 15 bits, plus a constant.
-  static func masked(_ bytes: [UInt8]) -> UInt32 {
+  package static func masked(_ bytes: [UInt8]) -> UInt32 {
     let crc = checksum(bytes)
     return (crc >> 15 | crc << 17) &+ 0xA282_EAD8
   }

@@ -36,12 +36,6 @@ public struct Run {
     reporter: Reporter, programVersion: String,
     stopRequested: @escaping @Sendable () -> Bool
   ) throws {
-    if let stage = configuration.stages.first(where: { !$0.resetOptimizer }) {
-      throw RunError(
-        .configuration,
-        "stage '\(stage.name)': reset_optimizer: false is not available in this version; leave it out"
-      )
-    }
     let (tokenizer, base) = try Self.tokenizer(configuration)
     let encoder = try Self.encoder(configuration, base: base, tokenizer: tokenizer)
     let length = min(configuration.maxLength ?? encoder.longestSequence, encoder.longestSequence)
@@ -62,6 +56,7 @@ public struct Run {
     context = RunContext(
       configuration: configuration, corpora: corpora, tokenizer: tokenizer, baseConfig: base,
       communicator: communicator, workspace: workspace, reporter: reporter, log: nil,
+      facts: communicator.rank == 0 ? try RunFacts(configuration, corpora) : nil,
       programVersion: programVersion, stopRequested: stopRequested)
     encoderConfiguration = encoder
   }
@@ -88,12 +83,19 @@ public struct Run {
     return LabelledModel(classifier: classifier, labels: labels, parameters: parameters)
   }
 
-  /// Runs all stages, or those that are left.
+  /// Makes the run's directory, or sees to it that the one that is there is this run's.
+  ///
+  /// - Throws: ``RunError`` if it holds another run, or holds this one and `resume` is `no`.
+  public func prepare(resume: Resume) throws {
+    let directory = context.configuration.outputDirectory
+    try onFirstRank { try prepare(directory, resume: resume) }
+  }
+
+  /// Runs all stages, or those that are left, in the directory that ``prepare(resume:)`` made.
   ///
   /// - Returns: The results of all stages, or nil if the run was stopped and saved.
   public func execute(resume: Resume) throws -> [StageResult]? {
     let directory = context.configuration.outputDirectory
-    try onFirstRank { try prepare(directory, resume: resume) }
     var context = context
     if context.communicator.rank == 0 { context.log = try MetricLog(directory: directory) }
     var results: [StageResult] = []
@@ -120,6 +122,10 @@ public struct Run {
       if case .checkpoint(let path) = resume { checkpoint = path }
       var trainer = StageTrainer(
         context: context, stage: stage, index: index, directory: place, model: model)
+      trainer.keepsMoments = hasHeir(stage)
+      if !stage.resetOptimizer, case .stage(let name) = stage.start {
+        trainer.parent = context.configuration.stages.first { $0.name == name }.map(stageDirectory)
+      }
       guard let (_, result) = try trainer.run(from: checkpoint) else { return nil }
       results.append(result)
     }
@@ -147,10 +153,19 @@ public struct Run {
     }
   }
 
+  /// Whether a later stage goes on with this one's moments.
+  private func hasHeir(_ stage: Stage) -> Bool {
+    context.configuration.stages.contains {
+      !$0.resetOptimizer && $0.start == .stage(name: stage.name)
+    }
+  }
+
   private func finished(
     _ directory: String, _ stage: Stage
   ) throws -> StageResult? {
-    guard (try? CheckpointDirectory.checkSizes(directory + "/model")) != nil,
+    guard
+      stage.training.saveStrategy == .no
+        || (try? CheckpointDirectory.checkSizes(directory + "/model")) != nil,
       FileManager.default.fileExists(atPath: directory + "/result.json")
     else { return nil }
     let result: StageResult = try RunState.read(from: directory + "/result.json")

@@ -118,7 +118,9 @@ extension StageTrainer {
           "overall_f1": .init(score.f1), "number": .init(score.entities),
         ]
       })
-    try writeModel(to: directory + "/model", facts: extra)
+    if stage.training.saveStrategy != .no {
+      try writeModel(to: directory + "/model", facts: extra)
+    }
     if context.communicator.rank == 0 {
       let path = directory + "/result.json"
       try? FileManager.default.removeItem(atPath: path)
@@ -142,16 +144,18 @@ extension StageTrainer {
     switch stage.start {
     case .run: break
     case .stage(let name): facts["parent"] = .init(name)
-    case .checkpoint(directory: let path): facts["parent"] = .init(path)
+    case .checkpoint(directory: let path): facts["parent"] = .init(RunFacts.lastPart(of: path))
     }
+    facts["config"] = context.facts?.config
+    facts["data"] = context.facts?.data
     return .object(facts)
   }
 
-  /// The stage's name without the language it was made for.
+  /// The stage's name without the language it was made for, `fine-tune` of `fine-tune {language}`.
   private var group: String {
-    guard let language = stage.eachLanguage else { return stage.name }
-    let words = stage.name.split(separator: " ").filter { $0 != language }
-    return words.isEmpty ? stage.name : words.joined(separator: " ")
+    let group = stage.template.split(separator: "{language}").joined()
+      .trimmingCharacters(in: CharacterSet(charactersIn: " -_.:"))
+    return group.isEmpty ? stage.template : group
   }
 
   private func format(_ value: Double, _ digits: Int) -> String {

@@ -17,6 +17,8 @@ public struct RunContext {
   public var workspace: Workspace
   public var reporter: Reporter
   public var log: MetricLog?
+  /// On the first rank, which writes checkpoints.
+  var facts: RunFacts?
   public var programVersion: String
   /// Asked before every step: whether this rank has been told to stop.
   public var stopRequested: @Sendable () -> Bool
@@ -34,6 +36,10 @@ public struct StageTrainer {
   var model: LabelledModel
   var plan: StagePlan
   let totalSteps: Int
+  /// The directory of the stage whose moments this one goes on with; nil to begin with none.
+  var parent: String?
+  /// Whether the stage ends with a checkpoint, moments included, for another one to go on from.
+  var keepsMoments = false
 
   public init(
     context: RunContext, stage: Stage, index: Int, directory: String,
@@ -109,13 +115,15 @@ public struct StageTrainer {
     if let checkpoint {
       (optimiser, state, best) = try resume(from: checkpoint)
       context.reporter.line("\(stage.name): continuing at step \(state.step) of \(totalSteps)")
+    } else if let parent {
+      optimiser = try moments(of: parent)
     }
     reportStart()
 
     var meter = ThroughputMeter(step: state.step)
     var lossSum = 0.0
     var lossSteps = 0
-    while state.step < totalSteps {
+    while state.step < totalSteps, !losesPatience(state) {
       let items = plan.sentences(ofStep: state.step)
       let shards = assignment(of: items)
       let passes = passTree(items, shards)
@@ -156,16 +164,16 @@ public struct StageTrainer {
       let ends = state.step == totalSteps
       let epochEnds = plan.place(ofStep: state.step).index == 0
       if evaluates(at: state.step, epochEnds: epochEnds, ends: ends) {
-        let goOn = try evaluate(&state, best: &best)
-        if !goOn {
-          context.reporter.line(
-            "\(stage.name): no better metric in \(state.evaluationsWithoutImprovement) "
-              + "evaluations; stopped at step \(state.step)")
-          break
-        }
+        try evaluate(&state, best: &best)
       }
       if saves(at: state.step, epochEnds: epochEnds), !ends { try save(state, optimiser) }
     }
+    if state.step < totalSteps {
+      context.reporter.line(
+        "\(stage.name): no better metric in \(state.evaluationsWithoutImprovement) evaluations; "
+          + "stopped at step \(state.step)")
+    }
+    if keepsMoments { try save(state, optimiser) }
     if training.loadBestModelAtEnd, let best { model.parameters = best }
     let result = try finish(state, meter: meter)
     return (model, result)
@@ -261,8 +269,14 @@ public struct StageTrainer {
     return stageLanguages.filter { chosen.isEmpty || chosen.contains(context.corpora[$0].code) }
   }
 
-  /// Scores dev and notes the best. False if it is time to stop early.
-  private func evaluate(_ state: inout TrainerState, best: inout ParameterSet?) throws -> Bool {
+  /// Whether it is time to stop early.
+  private func losesPatience(_ state: TrainerState) -> Bool {
+    guard let patience = stage.training.earlyStoppingPatience else { return false }
+    return state.evaluationsWithoutImprovement >= patience
+  }
+
+  /// Scores dev and notes the best.
+  private func evaluate(_ state: inout TrainerState, best: inout ParameterSet?) throws {
     let scores = try scores { $0.dev }
     let chosen = Set(metricLanguages.map { context.corpora[$0].code })
     let metrics = scores.filter { chosen.contains($0.language) }.map(\.f1)
@@ -291,10 +305,6 @@ public struct StageTrainer {
     context.log?.write(
       stage: stage.name, step: state.step,
       [("eval_macro_f1", metric)] + scores.map { ("eval_\($0.language)_f1", $0.f1) })
-    if let patience = stage.training.earlyStoppingPatience {
-      return state.evaluationsWithoutImprovement < patience
-    }
-    return true
   }
 
   func scores(of split: (LanguageCorpus) -> Split?) throws -> [StageResult.Score] {
@@ -371,6 +381,20 @@ public struct StageTrainer {
       best = other.parameters
     }
     return (optimiser, state, best)
+  }
+
+  /// The moments that another stage ended with. The schedule begins anew, the count of updates goes on.
+  private func moments(of directory: String) throws -> AdamWState {
+    guard let last = try CheckpointDirectory.newestComplete(in: directory) else {
+      throw CheckpointError(
+        .missing, directory,
+        "holds no checkpoint whose moments stage '\(stage.name)' goes on with; train that stage again"
+      )
+    }
+    let state: TrainerState = try RunState.read(from: last.path + "/trainer_state.json")
+    return try OptimiserFiles.read(
+      layout: model.classifier.layout, updates: state.optimiserUpdates,
+      from: last.path + "/optimizer.safetensors")
   }
 
   func writeModel(to path: String, facts extra: JSONObject) throws {

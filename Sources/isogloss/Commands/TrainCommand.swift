@@ -93,12 +93,14 @@ enum TrainCommand {
       if communicator.rank == 0 { print(try run.plan(), terminator: "") }
       return
     }
+    try run.prepare(resume: resume)
+    if !arguments.has("simulate-ranks") { Ranks.settle(in: configuration.outputDirectory) }
     guard let results = try run.execute(resume: resume), communicator.rank == 0 else { return }
     let table = ResultTable(results, languages: configuration.languages.map(\.code)).text
     if arguments.has("json") {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      for result in results { print(String(decoding: try encoder.encode(result), as: UTF8.self)) }
+      for result in results {
+        print(String(decoding: try JSONEncoder.sorted.encode(result), as: UTF8.self))
+      }
     } else {
       print(table, terminator: "")
     }
