@@ -26,16 +26,26 @@ def lines_of(path):
     return [line for line in lines if line.strip()]
 
 
-def reference(path):
-    """A function from lines to their ids, special tokens included."""
+def split(line):
+    return [word for word in line.split(" ") if word]
+
+
+def reference(path, words):
+    """A function from lines to their ids, special tokens included; with words, of each word between blanks by itself."""
     if path.endswith(".model"):
         import sentencepiece
         model = sentencepiece.SentencePieceProcessor(model_file=path)
         unknown = model.unk_id()
-        return lambda lines: [[0, *(3 if i == unknown else i + 1 for i in ids), 2] for ids in model.encode(lines)]
+        def whole(ids):
+            return [0, *(3 if i == unknown else i + 1 for i in ids), 2]
+        if words:
+            return lambda lines: [whole(i for ids in model.encode(split(line)) for i in ids) for line in lines]
+        return lambda lines: [whole(ids) for ids in model.encode(lines)]
     from transformers import AutoTokenizer
     tokenizer = AutoTokenizer.from_pretrained(path)
     tokenizer.model_max_length = 10**9
+    if words:
+        return lambda lines: tokenizer([split(line) for line in lines], is_split_into_words=True)["input_ids"]
     return lambda lines: tokenizer(lines)["input_ids"]
 
 
@@ -43,14 +53,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--isogloss", required=True, help="the program")
     parser.add_argument("--tokenizer", required=True, help="a folder, or a SentencePiece model")
+    parser.add_argument("--words", action="store_true", help="encode each word between blanks by itself, as for tagging")
     parser.add_argument("--show", type=int, default=3, help="how many differing lines to show; default 3")
     parser.add_argument("files", nargs="+", help="CoNLL files, text, text.gz")
     a = parser.parse_args()
-    encode = reference(a.tokenizer)
+    encode = reference(a.tokenizer, a.words)
     total, differing, per_file = 0, 0, {}
     for path in a.files:
         lines = lines_of(path)
-        answer = subprocess.run([a.isogloss, "tokenizer", "encode", "--tokenizer", a.tokenizer],
+        answer = subprocess.run([a.isogloss, "tokenizer", "encode", "--tokenizer", a.tokenizer, *["--words"] * a.words],
                                 input="".join(line + "\n" for line in lines).encode(), stdout=subprocess.PIPE, check=True)
         ours = [[int(i) for i in line.split()] for line in answer.stdout.decode().split("\n")[:-1]]
         if len(ours) != len(lines):
@@ -62,7 +73,7 @@ def main():
         differing += len(wrong)
         if wrong:
             per_file[path] = len(wrong)
-    print(json.dumps({"point": 6, "tokenizer": a.tokenizer, "files": len(a.files), "lines": total, "differing": differing,
+    print(json.dumps({"point": 6, "tokenizer": a.tokenizer, "words": a.words, "files": len(a.files), "lines": total, "differing": differing,
                       "differing_in": per_file, "met": differing == 0}))
     sys.exit(differing > 0)
 
