@@ -188,6 +188,14 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
     case all
   }
 
+  /// From when on rows of embedding tables decay.
+  public enum EmbeddingDecay: String, Sendable, Codable, CaseIterable {
+    /// A row from the first step that uses it; rows never used keep their bytes.
+    case touched
+    /// Every row in every step, as PyTorch's AdamW.
+    case dense
+  }
+
   public enum EvaluationStrategy: String, Sendable, Codable, CaseIterable { case no, steps, epoch }
 
   public enum SaveStrategy: String, Sendable, Codable, CaseIterable { case no, end, epoch, steps }
@@ -221,6 +229,7 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   public var warmup = Warmup.steps(count: 0)
   public var weightDecay = 0.01
   public var weightDecayOn = DecayedParameters.matrices
+  public var embeddingWeightDecay = EmbeddingDecay.touched
   public var adamBeta1 = 0.9
   public var adamBeta2 = 0.999
   public var adamEpsilon = 1e-8
@@ -276,6 +285,7 @@ extension RunConfiguration.Precision: ConfigChoice {}
 extension ModelShape.Family: ConfigChoice {}
 extension TrainingConfiguration.Schedule: ConfigChoice {}
 extension TrainingConfiguration.DecayedParameters: ConfigChoice {}
+extension TrainingConfiguration.EmbeddingDecay: ConfigChoice {}
 extension TrainingConfiguration.EvaluationStrategy: ConfigChoice {}
 extension TrainingConfiguration.SaveStrategy: ConfigChoice {}
 extension TrainingConfiguration.Metric: ConfigChoice {}

@@ -14,6 +14,7 @@ struct TrainingFile: ConfigRecord {
   var warmupRatio: Placed<Double>?
   var weightDecay: Placed<Double>?
   var weightDecayOn: Placed<TrainingConfiguration.DecayedParameters>?
+  var embeddingWeightDecay: Placed<TrainingConfiguration.EmbeddingDecay>?
   var adamBeta1: Placed<Double>?
   var adamBeta2: Placed<Double>?
   var adamEpsilon: Placed<Double>?
@@ -103,6 +104,10 @@ struct TrainingFile: ConfigRecord {
     Field(
       "weight_decay_on", \.weightDecayOn, into: \.weightDecayOn,
       "What decays; matrices spares biases and LayerNorm."),
+    Field(
+      "embedding_weight_decay", \.embeddingWeightDecay, into: \.embeddingWeightDecay,
+      "dense decays every row of the word table in every step, as PyTorch does; touched only rows in use."
+    ),
     Field(
       "adam_beta1", \.adamBeta1, .inside(0..<1), into: \.adamBeta1,
       "AdamW's decay of the first moment."),

@@ -38,7 +38,6 @@ public struct Encoder: Sendable {
   /// Adds the parameters of an encoder to a layout.
   public init(_ configuration: EncoderConfiguration, in layout: inout ParameterLayout) {
     self.configuration = configuration
-    // The tables come first: the backward pass reaches them last.
     embeddings = Embeddings(configuration, in: &layout)
     blocks = (0..<configuration.layerCount).map {
       EncoderBlock(configuration, layer: $0, in: &layout)
@@ -69,7 +68,8 @@ struct Embeddings: Sendable {
 
   init(_ configuration: EncoderConfiguration, in layout: inout ParameterLayout) {
     let width = configuration.hiddenSize
-    words = layout.add("embeddings.word_embeddings.weight", configuration.vocabularySize, width)
+    words = layout.addTable(
+      "embeddings.word_embeddings.weight", configuration.vocabularySize, width)
     positions = layout.add(
       "embeddings.position_embeddings.weight", configuration.positionCount, width)
     types = layout.add(

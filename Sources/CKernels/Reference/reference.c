@@ -181,6 +181,13 @@ static void attention_backward(const ck_attention *a, const float *dout, float *
     }
   }
 }
+static void multiply_each(float *y, const float *x, size_t count, const float *factors, size_t factor_count) {
+  for (size_t i = 0; i < count; i++) {
+    float value = x[i];
+    for (size_t f = 0; f < factor_count; f++) value *= factors[f];
+    y[i] = value;
+  }
+}
 static void adamw(float *p, const float *g, float *m, float *v, size_t count, const ck_adamw *with) {
   float keep = (float)(1 - with->lr * with->decay), b1 = (float)(1 - with->beta1), b2 = (float)with->beta2;
   float c2 = (float)(1 - with->beta2), step = (float)(with->lr / with->bias1), root = (float)sqrt(with->bias2);
@@ -196,4 +203,4 @@ static void adamw(float *p, const float *g, float *m, float *v, size_t count, co
 const ck_table ck_table_reference = {
     "reference", runs_here, add, scale, tanh_forward, tanh_backward, gelu_forward, gelu_backward, from_f16, from_bf16,
     all_finite, sum_of_squares, add_bias, bias_gelu, column_sums, bias_dropout_add, dropout, layernorm_forward,
-    layernorm_backward, layernorm_parameters, attention_scratch, attention_forward, attention_backward, adamw};
+    layernorm_backward, layernorm_parameters, attention_scratch, attention_forward, attention_backward, multiply_each, adamw};

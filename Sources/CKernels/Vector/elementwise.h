@@ -49,6 +49,24 @@ static double sum_of_squares(const float *x, size_t count) {
   return sum_doubles((parts[0] + parts[1]) + (parts[2] + parts[3]));
 }
 
+static void multiply_each(float *y, const float *x, size_t count, const float *factors, size_t factor_count) {
+  // Eight vectors at a time hide the latency of each one's chain of products.
+  size_t i = 0;
+  for (; count - i >= 8 * LANES; i += 8 * LANES) {
+    vf value[8];
+    for (int u = 0; u < 8; u++) value[u] = get(x + i + u * LANES, LANES);
+    for (size_t f = 0; f < factor_count; f++)
+      for (int u = 0; u < 8; u++) value[u] *= factors[f];
+    for (int u = 0; u < 8; u++) put(y + i + u * LANES, value[u], LANES);
+  }
+  for (; i < count; i += LANES) {
+    size_t n = count - i < LANES ? count - i : LANES;
+    vf value = get(x + i, n);
+    for (size_t f = 0; f < factor_count; f++) value *= factors[f];
+    put(y + i, value, n);
+  }
+}
+
 /// The reference's roundings, one for one.
 static void adamw(float *p, const float *g, float *m, float *v, size_t count, const ck_adamw *with) {
   float keep = (float)(1 - with->lr * with->decay), b1 = (float)(1 - with->beta1), b2 = (float)with->beta2;

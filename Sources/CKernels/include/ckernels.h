@@ -88,6 +88,8 @@ typedef struct ck_table {
   void (*attention_backward)(const ck_attention *a, const float *dout, float *dq, float *dk, float *dv);
 
   // ---- optimiser
+  /// y = x · factors[0] · factors[1] …, multiplied one after the other. y may be x.
+  void (*multiply_each)(float *y, const float *x, size_t count, const float *factors, size_t factor_count);
   /// AdamW as PyTorch's unfused one: g *= grad_scale; p *= 1 − lr·decay; m += (g − m)(1 − β₁);
   /// v = β₂ v + (1 − β₂) g²; p −= (lr / bias1) m / (√v / √bias2 + eps). bias1 = 1 − β₁ᵗ, bias2 = 1 − β₂ᵗ.
   void (*adamw)(float *p, const float *g, float *m, float *v, size_t count, const struct ck_adamw *with);

@@ -8,7 +8,8 @@ extension Tape {
   /// over segments along the tree.
   ///
   /// - Parameters:
-  ///   - tables: Each of shape `[its rows, columns]`, with the row it gives to each row of `space`.
+  ///   - tables: Each of shape `[its rows, columns]`, with the row it gives to each row of `space`. Only
+  ///     the first may be a table in the sense of ``ParameterLayout/addTable(_:_:_:)``.
   /// - Returns: Shape `[space.count, columns]`.
   public func embed(
     _ tables: [(table: Parameter, rows: [Int32])], in space: RowSpace
@@ -19,16 +20,21 @@ extension Tape {
       precondition(
         rows.allSatisfy { $0 >= 0 && Int($0) < table.rows }, "an id out of \(table.rows) rows")
     }
+    precondition(
+      tables.dropFirst().allSatisfy {
+        !parameters.layout.entries[$0.table.entries.lowerBound].isTable
+      },
+      "only the first table is used by rows")
     let trained = tables.contains { isTrained($0.table) }
     let output = makeTensor(in: space, columns: columns, needsGradient: trained)
     forEachBlock(of: space) { block in
       for row in block {
         let to = unsafe output.base + row * columns
         for (index, (table, rows)) in tables.enumerated() {
-          let from = unsafe parameters.pointer(table) + Int(rows[row]) * columns
           if index == 0 {
-            unsafe to.update(from: from, count: columns)
+            unsafe parameters.copyRow(rows[row], of: table, to: to, kernels)
           } else {
+            let from = unsafe parameters.pointer(table) + Int(rows[row]) * columns
             unsafe kernels.pointee.add(to, from, columns)
           }
         }
@@ -51,17 +57,10 @@ extension Tape {
   ) {
     guard let gradients else { return }
     let columns = table.columns
-    let target = unsafe gradients.claim(table)
-    if unsafe !target.adds {
-      let block = max(1, (1 << 18) / columns)
-      pool.run((table.rows + block - 1) / block) { task, _ in
-        let count = min(block, table.rows - task * block) * columns
-        unsafe (target.pointer + task * block * columns).update(repeating: 0, count: count)
-      }
-    }
     // Uses sorted by table row, then by place: `uses[groups[g] ..< groups[g + 1]]` are those of one row.
     let uses = rows.indices.sorted { (rows[$0], $0) < (rows[$1], $1) }
     var groups = uses.indices.filter { $0 == 0 || rows[uses[$0]] != rows[uses[$0 - 1]] }
+    let target = unsafe gradients.claim(table, rows: groups.lazy.map { rows[uses[$0]] })
     groups.append(uses.count)
     let chunk = 16
     workspace.reserveScratch(
@@ -70,7 +69,7 @@ extension Tape {
       for group in task * chunk..<min((task + 1) * chunk, groups.count - 1) {
         let members = uses[groups[group]..<groups[group + 1]]
         guard let first = members.first else { continue }
-        let to = unsafe target.pointer + Int(rows[first]) * columns
+        let to = unsafe target + Int(rows[first]) * columns
         let scratch = unsafe workspace.scratch(of: worker)
         let sum = unsafe RowUses(
           members: members, bounds: space.segmentBounds, columns: columns, gradient: dy,

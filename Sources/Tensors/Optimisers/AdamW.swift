@@ -3,14 +3,29 @@ import Determinism
 
 /// The numbers of AdamW that hold for all parameters.
 public struct AdamW: Sendable, Equatable {
+  /// From when on rows of tables decay.
+  public enum TableDecay: Sendable, Equatable {
+    /// A row decays from the first step that uses it; other rows keep their bytes. Equal to dense AdamW
+    /// where tables have no decay.
+    case touched
+    /// Every row decays in every step, as in dense AdamW; a row that no step has used yet gets it when it
+    /// is read: see ``ParameterSet/settle(in:)``.
+    case dense
+  }
+
   public var beta1: Double
   public var beta2: Double
   public var epsilon: Double
+  public var tableDecay: TableDecay
 
-  public init(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8) {
+  public init(
+    beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8,
+    tableDecay: TableDecay = .touched
+  ) {
     self.beta1 = beta1
     self.beta2 = beta2
     self.epsilon = epsilon
+    self.tableDecay = tableDecay
   }
 }
 
@@ -19,20 +34,25 @@ public struct AdamWState: Sendable {
   public let layout: ParameterLayout
   /// The updates made so far.
   public var step = 0
+  /// The rows of each table that have moments: those that a step has used. Other rows have none, and cost
+  /// no memory.
+  public var rowsInUse: [RowSet]
   public let firstMoments: FloatBuffer
   public let secondMoments: FloatBuffer
 
   public init(layout: ParameterLayout) {
     self.layout = layout
-    firstMoments = FloatBuffer(count: layout.count)
-    secondMoments = FloatBuffer(count: layout.count)
+    rowsInUse = layout.tables.map { RowSet(tableRows: layout.entries[$0].shape[0]) }
+    firstMoments = FloatBuffer(count: layout.count, scattered: layout.denseRange.lowerBound)
+    secondMoments = FloatBuffer(count: layout.count, scattered: layout.denseRange.lowerBound)
   }
 }
 
 extension AdamW {
   /// Updates each trained parameter, as PyTorch's unfused AdamW (Loshchilov and Hutter, 2019).
   ///
-  /// Cost: reads and writes weights and both moments, reads gradients, once each.
+  /// A row of a table is updated in every step from the first on that uses it, as its moments ask. Cost: reads
+  /// and writes weights and both moments, reads gradients, once each, of tables only rows in use.
   ///
   /// - Parameters:
   ///   - gradientScale: What gradients are multiplied by first, for clipping.
@@ -50,25 +70,65 @@ extension AdamW {
     state.step += 1
     let bias1 = 1 - power(beta1, state.step)
     let bias2 = 1 - power(beta2, state.step)
+    for table in layout.tables where gradients.trained[table] {
+      useRows(of: table, gradients, &parameters, &state, in: workspace)
+    }
     let block = 1 << 16
-    var tasks: [(entry: Int, start: Int, count: Int)] = []
+    // A run of floats, or some of the rows in use of a table.
+    var tasks: [(entry: Int, start: Int, count: Int, rows: ArraySlice<Int32>)] = []
     for (index, entry) in layout.entries.enumerated() where gradients.trained[index] {
-      for start in stride(from: 0, to: entry.count, by: block) {
-        tasks.append((index, entry.offset + start, min(block, entry.count - start)))
+      if entry.isTable {
+        let rows = state.rowsInUse[index].rows
+        let height = max(1, block / entry.shape[1])
+        for first in stride(from: 0, to: rows.count, by: height) {
+          tasks.append(
+            (index, entry.offset, entry.shape[1], rows[first..<min(first + height, rows.count)]))
+        }
+      } else {
+        for start in stride(from: 0, to: entry.count, by: block) {
+          tasks.append((index, entry.offset + start, min(block, entry.count - start), []))
+        }
       }
     }
     let weights = unsafe parameters.storage.base
-    let table = unsafe workspace.kernels.raw
+    let kernels = unsafe workspace.kernels.raw
     let (first, second) = unsafe (state.firstMoments.base, state.secondMoments.base)
     workspace.pool.run(tasks.count) { task, _ in
-      let (entry, start, count) = tasks[task]
+      let (entry, start, count, rows) = tasks[task]
       var with = ck_adamw(
         grad_scale: gradientScale, lr: rates[entry].learningRate, beta1: beta1, beta2: beta2,
         eps: epsilon, decay: rates[entry].weightDecay, bias1: bias1, bias2: bias2)
-      unsafe table.pointee.adamw(
-        weights + start, gradients.storage.base + start, first + start, second + start, count,
-        &with)
+      func update(_ start: Int) {
+        unsafe kernels.pointee.adamw(
+          weights + start, gradients.storage.base + start, first + start, second + start, count,
+          &with)
+      }
+      if rows.isEmpty {
+        update(start)
+      } else {
+        for row in rows { update(start + Int(row) * count) }
+      }
     }
+    if tableDecay == .touched { return }
+    for table in layout.tables where gradients.trained[table] {
+      let (rate, decay) = rates[table]
+      if rate * decay != 0 { parameters.owed[table].factors.append(Float(1 - rate * decay)) }
+      parameters.owed[table].exempt = state.rowsInUse[table]
+    }
+  }
+
+  /// Takes the touched rows of a table into use.
+  private func useRows(
+    of table: Int, _ gradients: GradientBuffer, _ parameters: inout ParameterSet,
+    _ state: inout AdamWState, in workspace: Workspace
+  ) {
+    var new: [Int32] = []
+    for row in gradients.touchedRows[table].rows where state.rowsInUse[table].insert(row) {
+      new.append(row)
+    }
+    // A row that another state had in use owes nothing either.
+    parameters.payDecay(
+      new.filter { !parameters.owed[table].exempt.contains($0) }, ofTable: table, in: workspace)
   }
 
   private func power(_ base: Double, _ exponent: Int) -> Double {
@@ -80,30 +140,5 @@ extension AdamW {
       rest >>= 1
     }
     return result
-  }
-}
-
-extension GradientBuffer {
-  /// The Euclidean norm of the gradient of all trained entries, in `Double`: blocks of fixed size, folded
-  /// along a fixed tree. Not finite if any element is not.
-  public func norm(in workspace: Workspace) -> Double {
-    let block = 1 << 14
-    var blocks: [(start: Int, count: Int)] = []
-    for (index, entry) in layout.entries.enumerated() where trained[index] {
-      for start in stride(from: 0, to: entry.count, by: block) {
-        blocks.append((entry.offset + start, min(block, entry.count - start)))
-      }
-    }
-    if blocks.isEmpty { return 0 }
-    var sums = [Double](repeating: 0, count: blocks.count)
-    let table = unsafe workspace.kernels.raw
-    unsafe sums.withUnsafeMutableBufferPointer { sums in
-      let to = sums.baseAddress
-      workspace.pool.run(blocks.count) { task, _ in
-        unsafe to?[task] = table.pointee.sum_of_squares(
-          storage.base + blocks[task].start, blocks[task].count)
-      }
-    }
-    return FoldTree.fold(sums.count, leaf: { sums[$0] }, combine: +).squareRoot()
   }
 }

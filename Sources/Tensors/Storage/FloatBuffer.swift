@@ -2,7 +2,8 @@ import Glibc
 
 /// A run of floats on pages of its own, zero at first and aligned to 64 bytes.
 ///
-/// The kernel is asked for huge pages. Memory that is never written costs nothing. The buffer may be
+/// The kernel is asked for huge pages, but where rows here and there are used. Memory that is never written
+/// costs nothing. The buffer may be
 /// read by several threads at once; who writes makes sure that nobody reads.
 @safe public final class FloatBuffer: @unchecked Sendable {
   public let count: Int
@@ -10,7 +11,9 @@ import Glibc
   private let byteCount: Int
 
   /// Traps if the machine has no memory left, since no caller can go on without it.
-  public init(count: Int) {
+  ///
+  /// - Parameter scattered: The first floats, of which few parts will be used: they get small pages.
+  public init(count: Int, scattered: Int = 0) {
     precondition(count >= 0, "a buffer of \(count) floats")
     self.count = count
     byteCount = max(count, 1) * MemoryLayout<Float>.stride
@@ -19,7 +22,12 @@ import Glibc
     guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
       fatalError("no memory for a buffer of \(count) floats: errno \(errno)")
     }
-    _ = unsafe madvise(mapped, byteCount, 14)  // MADV_HUGEPAGE, a hint
+    // Hints: MADV_HUGEPAGE for all, then MADV_NOHUGEPAGE for what is scattered.
+    _ = unsafe madvise(mapped, byteCount, 14)
+    precondition(scattered >= 0 && scattered <= count, "\(scattered) of \(count) floats")
+    if scattered > 0 {
+      _ = unsafe madvise(mapped, (scattered * MemoryLayout<Float>.stride + 4095) & ~4095, 15)
+    }
     unsafe base = mapped.bindMemory(to: Float.self, capacity: max(count, 1))
   }
 

@@ -21,6 +21,8 @@ public struct ParameterLayout: Sendable, Equatable {
     /// One or two dimensions, as PyTorch has them: a linear layer's weight is `[out, in]`.
     public let shape: [Int]
     public let offset: Int
+    /// Whether it is a table of which a step uses few rows: see ``addTable(_:_:_:)``.
+    public let isTable: Bool
     public var count: Int { shape.reduce(1, *) }
   }
 
@@ -31,10 +33,33 @@ public struct ParameterLayout: Sendable, Equatable {
 
   /// Adds a parameter of one or two dimensions.
   public mutating func add(_ name: String, _ shape: Int...) -> Parameter {
+    add(name, shape, isTable: false)
+  }
+
+  /// Adds a table `[rows, columns]` of which a step uses few rows.
+  ///
+  /// Its gradient, norm, moments and update exist for rows in use alone. Tables come before all other
+  /// parameters.
+  public mutating func addTable(_ name: String, _ rows: Int, _ columns: Int) -> Parameter {
+    precondition(entries.allSatisfy(\.isTable), "the table \(name) after other parameters")
+    return add(name, [rows, columns], isTable: true)
+  }
+
+  /// The indices of the tables among the entries: the first ones.
+  public var tables: Range<Int> { 0..<(entries.firstIndex { !$0.isTable } ?? entries.count) }
+
+  /// Where all that is no table lies in the flat buffer.
+  public var denseRange: Range<Int> {
+    let tables = tables
+    return
+      (tables.isEmpty ? 0 : entries[tables.count - 1].offset + entries[tables.count - 1].count)..<count
+  }
+
+  private mutating func add(_ name: String, _ shape: [Int], isTable: Bool) -> Parameter {
     precondition(shape.count == 1 || shape.count == 2, "\(name) has \(shape.count) dimensions")
     precondition(shape.allSatisfy { $0 > 0 }, "\(name) has shape \(shape)")
     precondition(!entries.contains { $0.name == name }, "\(name) is there already")
-    let entry = Entry(name: name, shape: shape, offset: count)
+    let entry = Entry(name: name, shape: shape, offset: count, isTable: isTable)
     entries.append(entry)
     count += entry.count
     return Parameter(

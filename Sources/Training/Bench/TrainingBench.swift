@@ -73,7 +73,7 @@ public struct TrainingBench: Sendable {
     let method = TokenClassification(model: classifier, headOfLanguage: [0])
     let gradients = GradientBuffer(layout: classifier.layout)
     var optimiser = AdamWState(layout: classifier.layout)
-    let adamW = AdamW()
+    let adamW = AdamW(tableDecay: .dense)
     let rates = classifier.layout.entries.map { _ in (learningRate: 5e-5, weightDecay: 0.01) }
     let world = communicator.size
     let step = GradientStep(
@@ -81,12 +81,13 @@ public struct TrainingBench: Sendable {
 
     var tokens = 0
     var rows = 0
+    var bytes = 0
     var loss = 0.0
     var firstStep = 0.0
     var begin = ContinuousClock.now
     for index in 0..<steps + Self.warmup {
       if index == Self.warmup {
-        (tokens, rows) = (0, 0)
+        (tokens, rows, bytes) = (0, 0, 0)
         begin = .now
       }
       let first = (index * world + communicator.rank) * batchSize
@@ -102,6 +103,7 @@ public struct TrainingBench: Sendable {
         in: workspace)
       loss = outcome.losses[0]
       tokens += Int(outcome.weights[0])
+      bytes += step.exchangedBytes
       rows += Set(batch.tokenIDs).count
       if index == 0 { firstStep = seconds(ContinuousClock.now - started) }
     }
@@ -109,7 +111,7 @@ public struct TrainingBench: Sendable {
     return Result(
       shape: shape.rawValue, loss: loss, realTokensPerSecond: Double(tokens) / elapsed,
       stepMilliseconds: elapsed / Double(steps) * 1000, firstStepSeconds: firstStep,
-      bytesSentPerStep: world == 1 ? 0 : classifier.layout.count * 4,
+      bytesSentPerStep: bytes / steps,
       tokensPerStep: tokens / steps, touchedRows: rows / steps)
   }
 

@@ -108,7 +108,8 @@ public struct StageTrainer {
       warmupSteps: warmupSteps,
       totalSteps: totalSteps)
     let adamW = AdamW(
-      beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon)
+      beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon,
+      tableDecay: training.embeddingWeightDecay == .dense ? .dense : .touched)
     var optimiser = AdamWState(layout: model.classifier.layout)
     var state = TrainerState(stage: stage.name, totalSteps: totalSteps, weightHash: "")
     var best: ParameterSet?
@@ -135,6 +136,7 @@ public struct StageTrainer {
         passes: passes,
         batch: { batch(of: items, shards, $0) }, stop: context.stopRequested())
       if outcome.stopRequested {
+        model.parameters.settle(in: context.workspace)
         try save(state, optimiser)
         context.reporter.line("\(stage.name): stopped and saved at step \(state.step)")
         return nil
@@ -163,10 +165,13 @@ public struct StageTrainer {
       }
       let ends = state.step == totalSteps
       let epochEnds = plan.place(ofStep: state.step).index == 0
-      if evaluates(at: state.step, epochEnds: epochEnds, ends: ends) {
+      let evaluates = evaluates(at: state.step, epochEnds: epochEnds, ends: ends)
+      let saves = saves(at: state.step, epochEnds: epochEnds) && !ends
+      if evaluates || saves || ends { model.parameters.settle(in: context.workspace) }
+      if evaluates {
         try evaluate(&state, best: &best)
       }
-      if saves(at: state.step, epochEnds: epochEnds), !ends { try save(state, optimiser) }
+      if saves { try save(state, optimiser) }
     }
     if state.step < totalSteps {
       context.reporter.line(

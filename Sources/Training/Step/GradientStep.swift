@@ -53,6 +53,8 @@ public final class GradientStep {
   private let workspace: Workspace
   private let shards: Int
   private let fullDeterminism: Bool
+  /// The bytes of gradient that this rank handed to the reduction of the last step.
+  public private(set) var exchangedBytes = 0
   private var spareGradients: [GradientBuffer] = []
 
   /// - Parameters:
@@ -129,18 +131,7 @@ public final class GradientStep {
       }
       tape.backward()
     }
-    if communicator.size > 1 {
-      let tree = fullDeterminism
-      let communicator = communicator
-      let shards = shards
-      try gradients.storage.withMutableSpan { (span) throws(CollectiveError) in
-        if tree {
-          try communicator.allReduceSumInTreeOrder(&span, shards: shards)
-        } else {
-          try communicator.allReduce(&span, .sum)
-        }
-      }
-    }
+    if communicator.size > 1 { try exchange(gradients) }
     try sum(&sums)
     let losses = (0..<terms).map { term in
       weights[term] > 0 ? fold(sums, term: term) / weights[term] : 0
@@ -170,6 +161,29 @@ public final class GradientStep {
       let spare = spareGradients[level]
       accumulate(right, into: spare, level: level + 1, pass)
       gradients.add(spare, in: workspace)
+    }
+  }
+
+  /// Adds the gradients of all ranks: the dense part in place, of tables the rows that any rank touched.
+  private func exchange(_ gradients: GradientBuffer) throws(CollectiveError) {
+    exchangedBytes = gradients.layout.denseRange.count * MemoryLayout<Float>.stride
+    try gradients.withDense { (span) throws(CollectiveError) in try sumOverRanks(&span) }
+    for table in gradients.layout.tables where gradients.trained[table] {
+      let used = try communicator.allGather(gradients.touchedRows[table].rows.map(Int64.init))
+      let rows = Set(used.joined()).sorted().map { Int32(truncatingIfNeeded: $0) }
+      var values = gradients.pack(rows, ofTable: table)
+      var span = values.mutableSpan
+      try sumOverRanks(&span)
+      gradients.unpack(values, rows, ofTable: table)
+      exchangedBytes += values.count * MemoryLayout<Float>.stride
+    }
+  }
+
+  private func sumOverRanks(_ span: inout MutableSpan<Float>) throws(CollectiveError) {
+    if fullDeterminism {
+      try communicator.allReduceSumInTreeOrder(&span, shards: shards)
+    } else {
+      try communicator.allReduce(&span, .sum)
     }
   }
 

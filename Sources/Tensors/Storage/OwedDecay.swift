@@ -1,0 +1,61 @@
+internal import CKernels
+
+/// The weight decay that rows of a table owe that no step has used yet.
+///
+/// Dense AdamW multiplies every row by `1 − rate · decay` in every step. For a row that nothing uses this is put
+/// off: the row owes the factors of all steps, and they are multiplied in, one by one, when the row is read.
+struct OwedDecay: Sendable {
+  /// In the order of the steps.
+  var factors: [Float] = []
+  /// The rows that owe nothing: the optimiser updates them in every step.
+  var exempt: RowSet
+}
+
+extension ParameterSet {
+  /// Pays what rows owe, so that all weights can be read. Cost: a pass over the tables that owe, a
+  /// multiplication for each weight and step since the last time.
+  public mutating func settle(in workspace: Workspace) {
+    for table in owed.indices where !owed[table].factors.isEmpty {
+      let rows = (0..<layout.entries[table].shape[0]).filter {
+        !owed[table].exempt.contains(Int32($0))
+      }
+      payDecay(rows.map(Int32.init), ofTable: table, in: workspace)
+      owed[table].factors = []
+    }
+  }
+
+  /// Multiplies what they owe into the stored weights of some rows.
+  mutating func payDecay(_ rows: [Int32], ofTable table: Int, in workspace: Workspace) {
+    let factors = owed[table].factors
+    if factors.isEmpty || rows.isEmpty { return }
+    makeUnique()
+    markChanged()
+    let entry = layout.entries[table]
+    let columns = entry.shape[1]
+    let base = unsafe storage.base + entry.offset
+    let kernels = unsafe workspace.kernels.raw
+    let height = 64
+    workspace.pool.run((rows.count + height - 1) / height) { task, _ in
+      for row in rows[task * height..<min((task + 1) * height, rows.count)] {
+        let weights = unsafe base + Int(row) * columns
+        unsafe kernels.pointee.multiply_each(weights, weights, columns, factors, factors.count)
+      }
+    }
+  }
+
+  /// Copies a row of a parameter to `target`, with what it owes multiplied in.
+  func copyRow(
+    _ row: Int32, of parameter: Parameter, to target: UnsafeMutablePointer<Float>,
+    _ kernels: UnsafePointer<ck_table>
+  ) {
+    let from = unsafe pointer(parameter) + Int(row) * parameter.columns
+    let table = parameter.entries.lowerBound
+    if table < owed.count, !owed[table].factors.isEmpty, !owed[table].exempt.contains(row) {
+      let factors = owed[table].factors
+      unsafe kernels.pointee.multiply_each(
+        target, from, parameter.columns, factors, factors.count)
+    } else {
+      unsafe target.update(from: from, count: parameter.columns)
+    }
+  }
+}
