@@ -122,6 +122,19 @@ public enum WholeFile {
     try file.sync()
   }
 
+  /// Puts a file in the place of another, or of none: whole or not at all.
+  public static func replace(_ bytes: [UInt8], at path: String) throws(CheckpointError) {
+    let partial = SiblingName.partial(of: path)
+    unsafe unlink(partial)
+    do throws(CheckpointError) {
+      try write(bytes, to: partial)
+      guard unsafe rename(partial, path) == 0 else { throw .system("writing", path) }
+    } catch {
+      unsafe unlink(partial)
+      throw error
+    }
+  }
+
   /// Writes `text` and a line end as UTF-8 to a file that does not exist yet.
   public static func write(_ text: String, to path: String) throws(CheckpointError) {
     try write(Array((text + "\n").utf8), to: path)

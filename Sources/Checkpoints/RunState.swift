@@ -6,7 +6,7 @@ import Foundation
 public enum RunState {
   private static let byteLimit = 64 << 20
 
-  /// Writes `state` to a file that does not exist yet, keys in order, and waits for the disk.
+  /// Writes `state` to a file, over an older one if there is one: keys in order, whole or not at all.
   ///
   /// - Throws: ``CheckpointError``: `io`, or `data` when a number is not finite.
   public static func write<State: Encodable>(
@@ -23,7 +23,7 @@ public enum RunState {
     } catch {
       throw CheckpointError(.data, path, "cannot be written: \(error)")
     }
-    try WholeFile.write(Array(data) + [0x0A], to: path)
+    try WholeFile.replace(Array(data) + [0x0A], at: path)
   }
 
   /// Reads what ``write(_:to:)`` wrote.

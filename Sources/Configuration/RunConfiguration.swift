@@ -213,8 +213,8 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   }
 
   public var stepSize = StepSize.sentences(count: 32)
-  /// Tokens that a rank works on at once at most (a bound on memory: a step is then several passes whose
-  /// gradients add up); nil for no bound.
+  /// Tokens that a rank works on at once at most, down to one shard (a bound on memory: a step is then several
+  /// passes whose gradients add up); nil for no bound.
   public var maxTokensPerPass: Int?
   public var duration = Duration.epochs(count: 3)
   /// The exponent of language sampling: shares are sizes to this power. 1 natural, 0 equal.

@@ -116,13 +116,13 @@ struct ModelFile: ConfigRecord {
       "layer_norm_eps", \.layerNormEps, .above(0), default: "1e-12 for bert, else 1e-05",
       "Added to variances."),
     Field(
-      "hidden_dropout_prob", \.hiddenDropoutProb, .inside(0..<1), into: \.hiddenDropoutProb,
+      "hidden_dropout_prob", \.hiddenDropoutProb, .inside(0...0.999), into: \.hiddenDropoutProb,
       "Dropout of embeddings and hidden states."),
     Field(
-      "attention_probs_dropout_prob", \.attentionProbsDropoutProb, .inside(0..<1),
+      "attention_probs_dropout_prob", \.attentionProbsDropoutProb, .inside(0...0.999),
       into: \.attentionProbsDropoutProb, "Dropout of attention."),
     Field(
-      "classifier_dropout", \.classifierDropout, .inside(0..<1), into: \.classifierDropout,
+      "classifier_dropout", \.classifierDropout, .inside(0...0.999), into: \.classifierDropout,
       default: "hidden_dropout_prob", "Dropout before the head."),
     Field(
       "initializer_range", \.initializerRange, .above(0), into: \.initializerRange,

@@ -63,7 +63,7 @@ struct TrainingFile: ConfigRecord {
       "max_tokens_per_pass", \.maxTokensPerPass, .inside(1...1_000_000_000),
       into: \.maxTokensPerPass,
       default: "no bound",
-      "Tokens a rank works on at once at most; bounds memory by accumulating gradients."),
+      "Tokens a rank works on at once, down to one shard; bounds memory by adding up gradients."),
     Field(
       "num_train_epochs", \.numTrainEpochs,
       Requirement(text: "above 0.0 and at most 1000000.0") { $0 > 0 && $0 <= 1_000_000 },
@@ -115,7 +115,7 @@ struct TrainingFile: ConfigRecord {
       "adam_beta2", \.adamBeta2, .inside(0..<1), into: \.adamBeta2,
       "AdamW's decay of the second moment."),
     Field(
-      "adam_epsilon", \.adamEpsilon, .above(0), into: \.adamEpsilon,
+      "adam_epsilon", \.adamEpsilon, .inside(1e-30...1), into: \.adamEpsilon,
       "AdamW's addend below the fraction."),
     Field(
       "max_grad_norm", \.maxGradNorm, .atLeast(0), into: \.maxGradNorm,
@@ -124,17 +124,17 @@ struct TrainingFile: ConfigRecord {
 
   private static let modelFields: [Field<TrainingFile, TrainingConfiguration>] = [
     Field(
-      "label_smoothing_factor", \.labelSmoothingFactor, .inside(0..<1),
+      "label_smoothing_factor", \.labelSmoothingFactor, .inside(0...0.999),
       into: \.labelSmoothingFactor, "Share of the target spread over all labels."),
     Field("freeze", \.freeze, default: "nothing", "Parts that keep their first weights."),
     Field(
-      "hidden_dropout_prob", \.hiddenDropoutProb, .inside(0..<1), into: \.hiddenDropoutProb,
+      "hidden_dropout_prob", \.hiddenDropoutProb, .inside(0...0.999), into: \.hiddenDropoutProb,
       default: "the model's", "Dropout of embeddings and hidden states."),
     Field(
-      "attention_probs_dropout_prob", \.attentionProbsDropoutProb, .inside(0..<1),
+      "attention_probs_dropout_prob", \.attentionProbsDropoutProb, .inside(0...0.999),
       into: \.attentionProbsDropoutProb, default: "the model's", "Dropout of attention."),
     Field(
-      "classifier_dropout", \.classifierDropout, .inside(0..<1), into: \.classifierDropout,
+      "classifier_dropout", \.classifierDropout, .inside(0...0.999), into: \.classifierDropout,
       default: "the model's", "Dropout before the head."),
   ]
 

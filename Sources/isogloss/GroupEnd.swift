@@ -11,12 +11,15 @@ enum GroupEnd {
   nonisolated(unsafe) private static var claimPath: UnsafeMutablePointer<CChar>?
   nonisolated(unsafe) private static var identity: UnsafeMutablePointer<CChar>?
   nonisolated(unsafe) private static var wait: UnsafePointer<CChar>?
+  /// Whether this process is a rank that has not joined the others yet: it does not speak for them.
+  nonisolated(unsafe) private static var isAlone = Launch.isUnderLauncher
   private static let claimed = Atomic<Bool>(false)
 
   /// Lays down who this rank is, for example `rank 1 on node07`. Once a process.
   static func prepare(identity: String) {
     unsafe self.identity = strdup(identity)
     unsafe wait = CurrentWait.text
+    unsafe isAlone = false
   }
 
   /// From now on the claim is made at `path`, in a folder that all ranks see, of a file that is not there.
@@ -38,7 +41,7 @@ enum GroupEnd {
 
   /// Ends the process from a signal handler, with one line if it is this rank's to say.
   static func endAtOnce(signal: Int32) {
-    if claim() {
+    if unsafe !isAlone, claim() {
       unsafe write("isogloss: ")
       if let identity = unsafe identity, unsafe identity[0] != 0 {
         unsafe write(identity)

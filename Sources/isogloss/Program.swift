@@ -38,7 +38,8 @@ enum Program {
   static func fail(_ error: any Error) -> Never {
     let code = exitCode(error)
     let speaks = Ranks.isFirst || (error as? RunError)?.code != .elsewhere
-    // What goes wrong on all ranks alike is said by the first: the others give it a moment.
+    // What goes wrong on all ranks alike is said by the first, whose end ends the others: they give it a
+    // moment.
     if !Ranks.isFirst { sleep(2) }
     if speaks, GroupEnd.claim() {
       Ranks.clearProgress()

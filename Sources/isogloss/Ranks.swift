@@ -8,8 +8,8 @@ import Training
 enum Ranks {
   nonisolated(unsafe) private(set) static var communicator: (any Communicator)?
 
-  /// Whether this process speaks for the group.
-  static var isFirst: Bool { unsafe (communicator?.rank ?? 0) == 0 }
+  /// Whether this process speaks for the group; before it has joined the others, by the launcher's word.
+  static var isFirst: Bool { unsafe (communicator?.rank ?? Launch.rank ?? 0) == 0 }
 
   /// `rank 1 on node07` in a group of several, else nothing.
   static var identity: String? {
@@ -19,6 +19,7 @@ enum Ranks {
 
   /// Joins the job that a launcher started, or stays alone.
   static func join(timeoutSeconds: Double) throws -> any Communicator {
+    if let problem = Launch.problem { throw UsageError(problem, command: "isogloss train") }
     let joined: any Communicator =
       Launch.isUnderLauncher
       ? try MPIWorld.start(settings: CollectiveSettings(timeoutSeconds: timeoutSeconds))

@@ -3,12 +3,13 @@ import Synchronization
 
 /// What signals ask of a run.
 ///
-/// SIGINT asks the run to save and end; a second one ends it at once. SIGTERM ends the process at once with one
+/// SIGINT asks the run to save and end, and so does SIGUSR1, which mpirun hands on to its ranks; a second SIGINT
+/// ends it at once. SIGTERM ends the process at once with one
 /// line that says what it was waiting for, unless another rank has spoken for the group.
 enum Signals {
   private static let interrupted = Atomic<Int>(0)
 
-  /// Whether SIGINT has come.
+  /// Whether SIGINT or SIGUSR1 has come.
   static var stopRequested: Bool { interrupted.load(ordering: .relaxed) > 0 }
 
   /// Begins to watch.
@@ -18,6 +19,10 @@ enum Signals {
       if Signals.interrupted.add(1, ordering: .relaxed).newValue > 1 { _exit(128 + SIGINT) }
     }
     unsafe sigaction(SIGINT, &action, nil)
+    unsafe action.__sigaction_handler.sa_handler = { _ in
+      Signals.interrupted.add(1, ordering: .relaxed)
+    }
+    unsafe sigaction(SIGUSR1, &action, nil)
     unsafe action.__sigaction_handler.sa_handler = { _ in GroupEnd.endAtOnce(signal: SIGTERM) }
     unsafe sigaction(SIGTERM, &action, nil)
     signal(SIGPIPE, SIG_IGN)
@@ -26,6 +31,7 @@ enum Signals {
     unsafe sigemptyset(&watched)
     unsafe sigaddset(&watched, SIGINT)
     unsafe sigaddset(&watched, SIGTERM)
+    unsafe sigaddset(&watched, SIGUSR1)
     unsafe pthread_sigmask(SIG_UNBLOCK, &watched, nil)
   }
 }

@@ -91,6 +91,27 @@ struct CommandLineTests {
       ["evaluate", model, "--data", data], code: 65, ["encoder.layer.0.intermediate", "[64, 32]"])
     try text.write(toFile: path, atomically: true, encoding: .utf8)
 
+    try text.replacing("\"hidden_dropout_prob\": 0.1", with: "\"hidden_dropout_prob\": 1.0").write(
+      toFile: path, atomically: true, encoding: .utf8)
+    try expectFailure(
+      ["evaluate", model, "--data", data], code: 65, ["config.json", "hidden_dropout_prob"])
+    try text.replacing("\"num_hidden_layers\": 2", with: "\"num_hidden_layers\": 1000")
+      .replacing("\"intermediate_size\": 64", with: "\"intermediate_size\": 1048576").write(
+        toFile: path, atomically: true, encoding: .utf8)
+    try expectFailure(["evaluate", model, "--data", data], code: 65, ["encoder.layer."])
+    try text.write(toFile: path, atomically: true, encoding: .utf8)
+
+    // Labels of another scheme, and a manifest that cannot be read: it may speak of a chain.
+    let manifest = model + "/isogloss.json"
+    let facts = try String(contentsOfFile: manifest, encoding: .utf8)
+    try facts.replacing("\"I-PER\"", with: "\"E-PER\"").write(
+      toFile: manifest, atomically: true, encoding: .utf8)
+    try expectFailure(
+      ["evaluate", model, "--data", data, "--mode", "strict"], code: 65, ["E-PER", "--mode"])
+    try String(facts.dropLast(20)).write(toFile: manifest, atomically: true, encoding: .utf8)
+    try expectFailure(["evaluate", model, "--data", data], code: 65, ["isogloss.json"])
+    try facts.write(toFile: manifest, atomically: true, encoding: .utf8)
+
     // A tokenizer with more ids than the embedding has rows.
     let vocabulary = model + "/vocab.txt"
     let pieces = try String(contentsOfFile: vocabulary, encoding: .utf8)

@@ -1,4 +1,6 @@
 import Checkpoints
+import Collectives
+import Corpus
 import Foundation
 import Testing
 import Training
@@ -53,6 +55,66 @@ import Training
     let resumed = try SmallRun.execute(
       configuration, resume: .checkpoint(small.folder + "/broken/train/checkpoint-4"))
     #expect(resumed?.first?.weightHash == unbroken?.first?.weightHash)
+  }
+
+  /// The named checkpoint is for the first stage that is not finished; those of later steps step aside.
+  @Test func aNamedCheckpointIsOfOneStage() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let overrides = [
+      "stages=[{name: first}, {name: second, init: first}]", "save_strategy=steps", "save_steps=4",
+      "eval_strategy=steps", "eval_steps=3", "load_best_model_at_end=true", "save_total_limit=3",
+    ]
+    let unbroken = try SmallRun.execute(try small.configuration("unbroken", overrides))
+    let configuration = try small.configuration("broken", overrides)
+    #expect(try SmallRun.execute(configuration, stopAfter: 9) == nil)
+    let resumed = try SmallRun.execute(
+      configuration, resume: .checkpoint(small.folder + "/broken/first/checkpoint-4"))
+    #expect(resumed?.map(\.stage) == ["first", "second"])
+    #expect(resumed?.map(\.steps) == unbroken?.map(\.steps))
+    let left = try FileManager.default.contentsOfDirectory(
+      atPath: small.folder + "/broken/first")
+    #expect(left.contains(".aside-checkpoint-9") && !left.contains("checkpoint-9"))
+    #expect(left.contains("checkpoint-8") && left.contains("checkpoint-4"))
+  }
+
+  /// A weight that is not finite is felt by the sentences that use it, and these are named.
+  @Test(arguments: [false, true]) func aLossThatIsNotFiniteNamesItsSentences(
+    full: Bool
+  ) throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    _ = try SmallRun.execute(try small.configuration("run", ["max_steps=2"]))
+    let model = small.folder + "/run/train/model"
+    // A piece that a single sentence of the corpus has.
+    let tokenizer = try TokenizerLoader.load(model)
+    let files = ["en", "ru"].map { small.folder + "/sample/\($0).train.conll" }
+    let sentences = try files.flatMap { try SentenceReader.read($0) }
+    var uses: [Int32: [Int]] = [:]
+    for (index, sentence) in sentences.enumerated() {
+      for id in Set(tokenizer.encode(words: sentence.words).joined()) {
+        uses[id, default: []].append(index)
+      }
+    }
+    let (id, places) = try #require(
+      uses.filter { $0.value.count == 1 }.min { $0.key < $1.key })
+    let file = try SafetensorsFile(model + "/model.safetensors")
+    let start = try #require(file["bert.embeddings.word_embeddings.weight"]).byteRange.lowerBound
+    var bytes = try #require(FileManager.default.contents(atPath: file.path))
+    bytes.replaceSubrange(
+      start + Int(id) * 32 * 4..<start + Int(id) * 32 * 4 + 4, with: [0, 0, 0xC0, 0x7F])
+    try bytes.write(to: URL(filePath: file.path))
+    let configuration = try small.configuration(
+      "next",
+      ["model=null", "init=\(model)", "full_determinism=\(full)", "max_steps=8", "shards=24"])
+    let sentence = sentences[places[0]]
+    #expect {
+      _ = try ThreadGroup.run(ranks: 2) { try SmallRun.execute(configuration, over: $0) }
+    } throws: { error in
+      let text = "\(error)"
+      return text.contains("is not finite") && text.contains(":\(sentence.line)")
+        && text.contains(sentence.path.split(separator: "/").last ?? "-")
+    }
   }
 
   @Test func aStageStopsWithoutImprovement() throws {

@@ -67,6 +67,15 @@ public struct TrainingBench: Sendable {
     configuration.classifierDropout = nil
     let classifier = TokenClassifier(
       configuration, head: .softmax, labelCounts: [Self.labelCount])
+    guard !sequences.isEmpty else {
+      throw RunError(.data, "the data have fewer tokens than one sequence of \(length ?? 1) needs")
+    }
+    guard tokenizer.vocabularySize <= configuration.vocabularySize else {
+      throw RunError(
+        .configuration,
+        "the tokenizer has \(tokenizer.vocabularySize) ids and the shape '\(shape.rawValue)' "
+          + "\(configuration.vocabularySize) rows; give a tokenizer of at most as many")
+    }
     var parameters = ParameterSet(layout: classifier.layout)
     classifier.initialise(
       &parameters, entries: Array(classifier.layout.entries.indices), seed: 0, in: workspace)
@@ -128,7 +137,7 @@ public struct TrainingBench: Sendable {
     }
     if let length {
       let stream = sequences.flatMap { $0 }
-      sequences = stride(from: 0, to: stream.count - length, by: length).map {
+      sequences = stride(from: 0, through: stream.count - length, by: length).map {
         Array(stream[$0..<$0 + length])
       }
     }

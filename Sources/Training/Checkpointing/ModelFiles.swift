@@ -46,20 +46,54 @@ extension EncoderConfiguration {
     attentionDropout = Float(config.attentionDropout)
     classifierDropout = config.classifierDropout.map { Float($0) }
     initializerRange = Float(config.initializerRange)
-    guard longestSequence >= 3 else {
-      throw CheckpointError(
-        .data, path, field: "max_position_embeddings",
-        "\(positionCount) positions leave no room for a sequence; this family begins at "
-          + "position \(positionOffset)")
-    }
-    guard headWidth % 4 == 0, headWidth <= 256 else {
-      throw CheckpointError(
-        .data, path, field: "num_attention_heads",
-        "heads of width \(headWidth): it must be a multiple of 4 and at most 256")
+    if let problem {
+      throw CheckpointError(.data, path, field: problem.key, problem.message)
     }
   }
 
-  private var headWidth: Int { hiddenSize / headCount }
+  /// What of this shape cannot be computed, by its key in `config.json`; nil if nothing.
+  public var problem: (key: String, message: String)? {
+    guard longestSequence >= 3 else {
+      return (
+        "max_position_embeddings",
+        "\(positionCount) positions leave no room for a sequence; this family begins at position "
+          + "\(positionOffset)"
+      )
+    }
+    let width = hiddenSize / headCount
+    guard hiddenSize % headCount == 0, width % 4 == 0, width <= 256 else {
+      return (
+        "num_attention_heads",
+        "heads of width \(width): it must be a multiple of 4 and at most 256"
+      )
+    }
+    let rates = [
+      ("hidden_dropout_prob", hiddenDropout), ("attention_probs_dropout_prob", attentionDropout),
+      ("classifier_dropout", classifierDropout ?? 0),
+    ]
+    for (key, rate) in rates where !(rate >= 0 && rate < 1) {
+      return (key, "\(rate): a rate of dropout is at least 0 and below 1")
+    }
+    return nil
+  }
+
+  /// Sees to it that a directory holds this encoder's tensors, before memory is taken for them.
+  ///
+  /// - Throws: ``CheckpointError`` naming the tensor that is missing or of another shape.
+  public func checkTensors(directory: String) throws(CheckpointError) {
+    let weights = try CheckpointWeights(directory: directory)
+    var layout = ParameterLayout()
+    _ = Encoder(self, in: &layout)
+    for entry in layout.entries {
+      let stored = LabelledModel.spelling(of: entry.name, in: weights).flatMap { weights[$0] }
+      guard let stored else { throw LabelledModel.missing(entry.name, in: weights) }
+      guard stored.shape == entry.shape else {
+        throw CheckpointError(
+          .data, weights.path, field: entry.name,
+          "has shape \(stored.shape), where config.json makes it \(entry.shape)")
+      }
+    }
+  }
 
   /// This shape as a `config.json`, for a model with the given labels.
   ///
@@ -123,9 +157,7 @@ extension LabelledModel {
     for (index, entry) in classifier.layout.entries.enumerated() {
       guard let name = Self.spelling(of: entry.name, in: weights) else {
         if needsHeads || !classifier.isHead(entry: index) {
-          throw CheckpointError(
-            .data, weights.path, field: entry.name,
-            "the directory has no such tensor; is it a model of another kind or shape?")
+          throw Self.missing(entry.name, in: weights)
         }
         report.missing.append(entry.name)
         continue
@@ -145,7 +177,14 @@ extension LabelledModel {
     return report
   }
 
-  private static func spelling(of name: String, in weights: CheckpointWeights) -> String? {
+  fileprivate static func missing(_ name: String, in weights: CheckpointWeights) -> CheckpointError
+  {
+    CheckpointError(
+      .data, weights.path, field: name,
+      "the directory has no such tensor; is it a model of another kind or shape?")
+  }
+
+  fileprivate static func spelling(of name: String, in weights: CheckpointWeights) -> String? {
     let old =
       name.hasSuffix("LayerNorm.weight")
       ? name.dropLast(6) + "gamma"

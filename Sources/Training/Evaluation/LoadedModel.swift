@@ -10,6 +10,7 @@ public struct LoadedModel {
   public let tokenizer: any Tokenizer
   /// The languages that have a head of their own; empty for one shared head.
   public let headLanguages: [String]
+  private let trained: JSONValue?
 
   /// Reads a checkpoint written here, or by `transformers` for token classification.
   ///
@@ -19,10 +20,12 @@ public struct LoadedModel {
     let config = try HuggingFaceConfig(directory: directory)
     let facts = try Facts(directory: directory, config: config)
     let encoder = try EncoderConfiguration(config, path: directory + "/config.json")
+    try encoder.checkTensors(directory: directory)
     let classifier = TokenClassifier(
       encoder, head: facts.head, languages: facts.headLanguages,
       labelCounts: facts.labels.map(\.count))
     headLanguages = facts.headLanguages
+    trained = facts.trained
     var model = LabelledModel(
       classifier: classifier, labels: facts.labels,
       parameters: ParameterSet(layout: classifier.layout))
@@ -51,9 +54,12 @@ public struct LoadedModel {
     return head
   }
 
-  public func window() -> WindowShape {
+  /// How long sentences are cut: as in training where the manifest tells, else by what the model can take.
+  public var window: WindowShape {
     let longest = model.classifier.configuration.longestSequence
-    return WindowShape(maxLength: longest, overlap: min(64, max(0, longest / 4 - 1)))
+    let length = min(max(3, trained?["max_length"]?.int ?? longest), longest)
+    let overlap = trained?["window_stride"]?.int ?? min(64, (length - 2) / 4)
+    return WindowShape(maxLength: length, overlap: min(max(0, overlap), length - 3))
   }
 
   public func tagger(head: Int, workspace: Workspace, tokensPerBatch: Int = 4096) -> Tagger {
@@ -67,34 +73,48 @@ public struct LoadedModel {
     var head = HeadKind.softmax
     var headLanguages: [String] = []
     var labels: [LabelSet]
+    /// The config of the run that made the model.
+    var trained: JSONValue?
 
     init(directory: String, config: HuggingFaceConfig) throws {
-      let manifest = try? CheckpointManifest(directory: directory)
+      let path = directory + "/isogloss.json"
+      var manifest: CheckpointManifest?
+      do throws(CheckpointError) {
+        manifest = try CheckpointManifest(directory: directory)
+      } catch {
+        // Without one it is a directory of transformers. A damaged one may hide a chain or other heads.
+        if error.code != .missing { throw error }
+      }
+      trained = manifest?.facts["config"]
       if let facts = manifest?.facts, let sets = facts["labels"]?.array {
         labels = try sets.map { set in
           let names = set.array?.compactMap(\.string) ?? []
-          guard !names.isEmpty, Set(names).count == names.count, names.count == set.array?.count
-          else {
-            throw CheckpointError(
-              .data, directory + "/isogloss.json", field: "labels", "is not a list of labels")
+          guard Self.areLabels(names), names.count == set.array?.count else {
+            throw CheckpointError(.data, path, field: "labels", "is not a list of labels")
           }
           return LabelSet(ordered: names)
         }
         head = facts["head"]?.string.flatMap(HeadKind.init(rawValue:)) ?? .softmax
         headLanguages = facts["head_languages"]?.array?.compactMap(\.string) ?? []
-        guard labels.count == max(1, headLanguages.count) else {
+        guard labels.count == max(1, headLanguages.count),
+          Set(headLanguages).count == headLanguages.count
+        else {
           throw CheckpointError(
-            .data, directory + "/isogloss.json", field: "head_languages",
-            "names \(headLanguages.count) heads for \(labels.count) sets of labels")
+            .data, path, field: "head_languages",
+            "names \(Set(headLanguages).count) heads for \(labels.count) sets of labels")
         }
         return
       }
-      guard let names = config.labels, Set(names).count == names.count else {
+      guard let names = config.labels, Self.areLabels(names) else {
         throw CheckpointError(
           .data, directory + "/config.json", field: "id2label",
           "names no labels: this is not a model for token classification")
       }
       labels = [LabelSet(ordered: names)]
+    }
+
+    private static func areLabels(_ names: [String]) -> Bool {
+      !names.isEmpty && Set(names).count == names.count && !names.contains("")
     }
   }
 }

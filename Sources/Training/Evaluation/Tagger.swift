@@ -54,17 +54,19 @@ public struct Tagger {
         do {
           counts[place] += try SpanCounts(gold: gold, predicted: predicted, mode: mode)
         } catch {
-          preconditionFailure("the labels of a set are tags: \(error)")
+          preconditionFailure("labels that do not fit the mode: \(error)")
         }
       }
     }
     if communicator.size == 1 { return counts }
-    let types = Self.types(of: set)
-    var sums = counts.flatMap { $0.integers(types: types) }
+    let types = modes.map { Self.types(of: set, $0) }
+    var sums = zip(counts, types).flatMap { $0.integers(types: $1) }
     try communicator.allReduce(&sums, .sum)
-    let stride = sums.count / modes.count
-    return modes.indices.map {
-      SpanCounts(integers: Array(sums[$0 * stride..<($0 + 1) * stride]), types: types)
+    var rest = sums[...]
+    return types.map { types in
+      let count = 2 + 3 * types.count
+      defer { rest = rest.dropFirst(count) }
+      return SpanCounts(integers: Array(rest.prefix(count)), types: types)
     }
   }
 
@@ -82,11 +84,10 @@ public struct Tagger {
     }
   }
 
-  /// The entity types of a set's labels, each once, sorted.
-  static func types(of set: LabelSet) -> [String] {
-    let types = set.labels.compactMap { label -> String? in
-      label.utf8.count > 2 ? String(label.dropFirst(2)) : label == "O" ? nil : "_"
-    }
-    return Array(Set(types)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  /// The entity types of a set's labels: those of the spans that each label is by itself.
+  private static func types(of set: LabelSet, _ mode: SpanMode) -> [String] {
+    let alone = set.labels.map { [$0] }
+    let counts = try? SpanCounts(gold: alone, predicted: alone, mode: mode)
+    return counts?.types.map(\.type) ?? []
   }
 }

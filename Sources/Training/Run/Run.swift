@@ -99,6 +99,8 @@ public struct Run {
     var context = context
     if context.communicator.rank == 0 { context.log = try MetricLog(directory: directory) }
     var results: [StageResult] = []
+    var named: String?
+    if case .checkpoint(let path) = resume { named = path }
     for (index, stage) in context.configuration.stages.enumerated() {
       let place = stageDirectory(stage)
       if resume != .no, let done = try finished(place, stage) {
@@ -119,7 +121,7 @@ public struct Run {
       }
       var checkpoint: String?
       if resume != .no { checkpoint = try newestCheckpoint(place) }
-      if case .checkpoint(let path) = resume { checkpoint = path }
+      if let path = named { (checkpoint, named) = (path, nil) }
       var trainer = StageTrainer(
         context: context, stage: stage, index: index, directory: place, model: model)
       trainer.keepsMoments = hasHeir(stage)
@@ -168,8 +170,9 @@ public struct Run {
         || (try? CheckpointDirectory.checkSizes(directory + "/model")) != nil,
       FileManager.default.fileExists(atPath: directory + "/result.json")
     else { return nil }
-    let result: StageResult = try RunState.read(from: directory + "/result.json")
-    return result.stage == stage.name ? result : nil
+    // One that cannot be read was cut short: the stage is then not finished.
+    let result: StageResult? = try? RunState.read(from: directory + "/result.json")
+    return result?.stage == stage.name ? result : nil
   }
 
   /// The newest complete checkpoint, by the first rank's word.
@@ -204,6 +207,7 @@ public struct Run {
       }
       for line in try CheckpointDirectory.recover(in: directory) { context.reporter.line(line) }
       for stage in context.configuration.stages {
+        try makeDirectory(stageDirectory(stage))
         for line in try CheckpointDirectory.recover(in: stageDirectory(stage)) {
           context.reporter.line(line)
         }
@@ -217,31 +221,37 @@ public struct Run {
         "\(directory) is not empty and holds no run of this program; set output_dir (--out) to "
           + "another directory")
     }
+    try makeDirectory(directory)
+    // The record first: from now on the directory is this run's.
+    try WholeFile.replace(Array(text.utf8), at: record)
+    for stage in context.configuration.stages { try makeDirectory(stageDirectory(stage)) }
+  }
+
+  private func makeDirectory(_ path: String) throws {
     do {
-      try files.createDirectory(atPath: directory, withIntermediateDirectories: true)
-      for stage in context.configuration.stages {
-        try files.createDirectory(
-          atPath: stageDirectory(stage), withIntermediateDirectories: true)
-      }
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
-      throw RunError(.io, "\(directory) cannot be made: \(error.localizedDescription)")
+      throw RunError(.io, "\(path) cannot be made: \(error.localizedDescription)")
     }
-    try WholeFile.write(Array(text.utf8), to: record)
   }
 
   /// Runs `body` on the first rank alone; if it fails there, all ranks throw.
   private func onFirstRank(_ body: () throws -> Void) throws {
+    let communicator = context.communicator
     var failed = [Int64(0)]
-    var failure: (any Error)?
-    if context.communicator.rank == 0 {
+    if communicator.rank == 0 {
       do { try body() } catch {
-        failure = error
         failed[0] = 1
+        // The cause is thrown here, whatever becomes of the others meanwhile.
+        try? communicator.broadcast(&failed, from: 0)
+        throw error
       }
     }
-    try context.communicator.broadcast(&failed, from: 0)
-    if let failure { throw failure }
-    if failed[0] != 0 { throw RunError(.elsewhere, "rank 0 could not prepare the run") }
+    try communicator.broadcast(&failed, from: 0)
+    if failed[0] == 0 { return }
+    // The first rank has the cause and ends all; until then the others wait.
+    try communicator.barrier()
+    throw RunError(.elsewhere, "rank 0 could not prepare the run")
   }
 
   // MARK: What a run is made of
@@ -268,6 +278,7 @@ public struct Run {
     case .checkpoint(directory: let path):
       let config = try base ?? HuggingFaceConfig(directory: path)
       let encoder = try EncoderConfiguration(config, path: path + "/config.json")
+      try encoder.checkTensors(directory: path)
       guard tokenizer.vocabularySize <= encoder.vocabularySize else {
         throw RunError(
           .data,
@@ -287,6 +298,9 @@ public struct Run {
       encoder.hiddenDropout = Float(shape.hiddenDropoutProb)
       encoder.attentionDropout = Float(shape.attentionProbsDropoutProb)
       encoder.classifierDropout = shape.classifierDropout.map { Float($0) }
+      if let problem = encoder.problem {
+        throw RunError(.configuration, "model.\(problem.key): \(problem.message)")
+      }
       return encoder
     }
   }

@@ -49,13 +49,13 @@ extension StageTrainer {
 
   /// What a step that left the finite is told as: its stage, its languages, its sentences.
   ///
-  /// A loss that is not finite names its shards. A gradient alone does not, so each rank looks at its own
-  /// shards again, one at a time.
+  /// Where the loss of each shard is not known each rank looks at its own shards again, one at a time.
   func notFinite(
     _ outcome: StepOutcome, _ items: ArraySlice<SentenceReference>, _ shards: [[Int]], step: Int,
     gradients: GradientBuffer
   ) throws -> RunError {
-    var bad = outcome.badShards
+    // Without full determinism a pass is one segment, whose loss says nothing of its shards.
+    var bad = context.configuration.fullDeterminism ? outcome.badShards : []
     if bad.isEmpty {
       var flags = [Double](repeating: 0, count: shards.count)
       for shard in passTree(items, shards).passes.joined() {
@@ -69,7 +69,9 @@ extension StageTrainer {
           batch(of: items, shards, shard..<shard + 1), bySegment: true, on: tape)
         for term in tape.terms { term.seed = 1 }
         tape.backward()
-        flags[shard] = gradients.norm(in: context.workspace).isFinite ? 0 : 1
+        let losses = tape.terms.flatMap(\.segmentSums)
+        let finite = gradients.norm(in: context.workspace).isFinite && losses.allSatisfy(\.isFinite)
+        flags[shard] = finite ? 0 : 1
       }
       try context.communicator.allReduce(&flags, .sum)
       bad = flags.indices.filter { flags[$0] > 0 }
@@ -122,9 +124,7 @@ extension StageTrainer {
       try writeModel(to: directory + "/model", facts: extra)
     }
     if context.communicator.rank == 0 {
-      let path = directory + "/result.json"
-      try? FileManager.default.removeItem(atPath: path)
-      try RunState.write(result, to: path)
+      try RunState.write(result, to: directory + "/result.json")
     }
     try context.communicator.barrier()
     return result

@@ -294,6 +294,7 @@ public struct StageTrainer {
     if improved {
       state.bestMetric = metric
       state.bestStep = state.step
+      state.bestHash = String(model.parameters.hash, radix: 16)
       state.evaluationsWithoutImprovement = 0
       if stage.training.loadBestModelAtEnd {
         best = model.parameters
@@ -353,7 +354,8 @@ public struct StageTrainer {
       try RunState.write(state, to: temporary + "/trainer_state.json")
     }
     guard let limit = stage.training.saveTotalLimit else { return }
-    for old in try CheckpointDirectory.numbered(in: directory).dropFirst(max(1, limit)) {
+    let others = try CheckpointDirectory.numbered(in: directory).filter { $0.step != state.step }
+    for old in others.dropFirst(limit - 1) {
       try FileManager.default.removeItem(atPath: old.path)
     }
   }
@@ -362,8 +364,10 @@ public struct StageTrainer {
   private mutating func resume(
     from checkpoint: String
   ) throws -> (AdamWState, TrainerState, ParameterSet?) {
-    let state: TrainerState = try RunState.read(from: checkpoint + "/trainer_state.json")
-    guard state.formatVersion == 1, state.stage == stage.name, state.totalSteps == totalSteps else {
+    var state: TrainerState = try RunState.read(from: checkpoint + "/trainer_state.json")
+    guard state.formatVersion == 1, state.stage == stage.name, state.totalSteps == totalSteps,
+      (0...totalSteps).contains(state.step), state.optimiserUpdates >= 0
+    else {
       throw RunError(
         .configuration,
         "\(checkpoint) is of stage '\(state.stage)' with \(state.totalSteps) steps, not of "
@@ -383,9 +387,30 @@ public struct StageTrainer {
     if stage.training.loadBestModelAtEnd, state.bestStep != nil {
       var other = model
       _ = try other.readWeights(directory: directory + "/best", needsHeads: true)
-      best = other.parameters
+      if String(other.parameters.hash, radix: 16) == state.bestHash {
+        best = other.parameters
+      } else {
+        // Evaluations after this checkpoint wrote over them.
+        context.reporter.line(
+          "\(stage.name): the best weights, of step \(state.bestStep ?? 0), are gone; the best is sought anew"
+        )
+        (state.bestMetric, state.bestStep, state.bestHash) = (nil, nil, nil)
+      }
     }
+    try setAside(after: state.step)
     return (optimiser, state, best)
+  }
+
+  /// Hides checkpoints of later steps than the one that the stage goes on from: they are of another course.
+  private func setAside(after step: Int) throws {
+    guard context.communicator.rank == 0 else { return }
+    for later in try CheckpointDirectory.numbered(in: directory) where later.step > step {
+      let name = ".aside-checkpoint-\(later.step)"
+      try? FileManager.default.removeItem(atPath: directory + "/" + name)
+      try FileManager.default.moveItem(atPath: later.path, toPath: directory + "/" + name)
+      context.reporter.line(
+        "\(stage.name): checkpoint-\(later.step) is of a later step and set aside as \(name)")
+    }
   }
 
   /// The moments that another stage ended with. The schedule begins anew, the count of updates goes on.

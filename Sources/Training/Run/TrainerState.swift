@@ -9,6 +9,8 @@ struct TrainerState: Codable, Equatable {
   var optimiserUpdates = 0
   var bestMetric: Double?
   var bestStep: Int?
+  /// The hash of the best weights' bits.
+  var bestHash: String?
   var evaluationsWithoutImprovement = 0
   /// The hash of the weights' bits.
   var weightHash: String

@@ -17,7 +17,7 @@ enum BenchCommand {
       Option("batch-size", value: "N", default: "32", "Sentences a step for each rank."),
       Option("steps", value: "N", default: "20", "Steps that are timed, after three that are not."),
       Option("length", value: "N", "Makes every sequence N tokens, cut from one stream."),
-      Option("threads", value: "N", default: "all cores", "Threads of each rank."),
+      Option("threads", value: "N", default: "as train", "Threads of each rank."),
       Option("json", "Prints one JSON line on standard output."),
     ])
 

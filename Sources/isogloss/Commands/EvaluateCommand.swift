@@ -16,7 +16,7 @@ enum EvaluateCommand {
       Option("mode", value: "default|strict|conlleval", default: "default", "Whose rules count."),
       Option("token-column", value: "N", default: "0", "Column of the token in CoNLL files."),
       Option("tag-column", value: "N", default: "-1", "Column of the tag; −1 is the last."),
-      Option("threads", value: "N", default: "all cores", "Threads."),
+      Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
       Option("json", "Prints one JSON object a file on standard output."),
     ])
 
@@ -35,10 +35,19 @@ enum EvaluateCommand {
     let tagger = loaded.tagger(head: head, workspace: workspace)
     let mode: SpanMode =
       modeName == "strict" ? .strict(.iob2) : modeName == "conlleval" ? .conlleval : .default
+    let labels = loaded.model.labels[head].labels
+    do {
+      _ = try SpanCounts(gold: [labels], predicted: [labels], mode: mode)
+    } catch {
+      throw RunError(
+        .data,
+        "a label of the model does not fit --mode \(modeName ?? "default"): \(error); use "
+          + "--mode default or conlleval")
+    }
     for (file, text) in zip(files, texts) {
       let split = try Split(
         text.sentences, labels: loaded.model.labels[head], tokenizer: loaded.tokenizer,
-        shape: loaded.window())
+        shape: loaded.window)
       let counts = try tagger.evaluate(
         split, language: 0, parameters: loaded.model.parameters, modes: [mode],
         over: SingleRank())

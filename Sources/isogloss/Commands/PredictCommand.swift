@@ -18,7 +18,7 @@ enum PredictCommand {
         "Also writes the scores: one fp32 tensor `logits` of [words, labels], in safetensors."),
       Option("language", value: "CODE", "Whose head to use, if the model has one a language."),
       Option("token-column", value: "N", default: "0", "Column of the token in CoNLL files."),
-      Option("threads", value: "N", default: "all cores", "Threads."),
+      Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
     ])
 
   static func run(_ arguments: ParsedArguments) throws {
@@ -34,7 +34,7 @@ enum PredictCommand {
     let head = try loaded.head(of: arguments.value("language"))
     let labels = loaded.model.labels[head]
     let split = try Split(
-      sentences, labels: nil, tokenizer: loaded.tokenizer, shape: loaded.window())
+      sentences, labels: nil, tokenizer: loaded.tokenizer, shape: loaded.window)
     var tags = [[Int32]](repeating: [], count: sentences.count)
     var logits = [[[Float]]](repeating: [], count: sentences.count)
     let logitsPath = arguments.value("logits")

@@ -42,28 +42,30 @@ enum TrainCommand {
       case .some(let path): .checkpoint(path)
       }
     let communicator = try Ranks.join(timeoutSeconds: Double(configuration.ddpTimeout))
+    var finished = true
     if let ranks = try arguments.integer("simulate-ranks", in: 1...4096) {
       guard communicator.size == 1 else {
         throw UsageError(
           "--simulate-ranks and a launcher exclude each other", command: "isogloss train")
       }
-      _ = try ThreadGroup.run(
+      finished = try ThreadGroup.run(
         ranks: ranks,
         settings: CollectiveSettings(timeoutSeconds: Double(configuration.ddpTimeout))
       ) { communicator in
         try train(configuration, resume: resume, arguments, over: communicator)
-      }
+      }.allSatisfy(\.self)
     } else {
-      try train(configuration, resume: resume, arguments, over: communicator)
+      finished = try train(configuration, resume: resume, arguments, over: communicator)
     }
     try Ranks.leave()
-    if Signals.stopRequested { exit(130) }
+    if !finished { exit(130) }
   }
 
+  /// Runs the stages on one rank. False if they were stopped, and saved, before their end.
   private static func train(
     _ configuration: RunConfiguration, resume: Run.Resume, _ arguments: ParsedArguments,
     over communicator: any Communicator
-  ) throws {
+  ) throws -> Bool {
     let reporter = communicator.rank == 0 ? Ranks.reporter() : .silent
     let ranks = communicator.size
     guard ranks <= configuration.shards else {
@@ -91,11 +93,12 @@ enum TrainCommand {
       programVersion: Program.version, stopRequested: { Signals.stopRequested })
     if arguments.has("dry-run") {
       if communicator.rank == 0 { print(try run.plan(), terminator: "") }
-      return
+      return true
     }
     try run.prepare(resume: resume)
     if !arguments.has("simulate-ranks") { Ranks.settle(in: configuration.outputDirectory) }
-    guard let results = try run.execute(resume: resume), communicator.rank == 0 else { return }
+    guard let results = try run.execute(resume: resume) else { return false }
+    if communicator.rank != 0 { return true }
     let table = ResultTable(results, languages: configuration.languages.map(\.code)).text
     if arguments.has("json") {
       for result in results {
@@ -104,5 +107,6 @@ enum TrainCommand {
     } else {
       print(table, terminator: "")
     }
+    return true
   }
 }
