@@ -43,7 +43,7 @@ private struct Forward {
 
 /// Calls `body` with the C description of `problem` and scratch that is full of NaN.
 private func describe(
-  _ table: Kernels, _ problem: Problem, qkv: Floats, probs: Floats,
+  _ table: Kernels, _ problem: Problem, qkv: Floats, probs: Floats? = nil, stats: Floats? = nil,
   body: (UnsafePointer<ck_attention>) -> Void
 ) {
   let scratchCount = unsafe table.raw.pointee.attention_scratch(problem.length, problem.width)
@@ -52,7 +52,7 @@ private func describe(
     var attention = unsafe ck_attention(
       length: problem.length, width: problem.width, stride: problem.stride,
       out_stride: problem.outStride, q: qkv.start, k: qkv.start + problem.width,
-      v: qkv.start + 2 * problem.width, scale: problem.scale, probs: probs.start,
+      v: qkv.start + 2 * problem.width, scale: problem.scale, probs: probs?.start, stats: stats?.start,
       dropout: problem.dropout, places: places.baseAddress, head: problem.head,
       scratch: scratch.start)
     unsafe body(&attention)
@@ -95,6 +95,36 @@ private func backward(_ table: Kernels, _ problem: Problem, probs given: [Float]
   return (0..<3).map {
     problem.dense(gradient.values, stride: problem.stride, from: $0 * problem.width)
   }
+}
+
+/// Output and gradients where the softmax is made again in the backward pass.
+private func withoutProbabilities(_ table: Kernels, _ problem: Problem) -> [[Float]] {
+  let qkv = Floats(problem.qkv, offset: problem.offset)
+  let dout = Floats(problem.dout, offset: problem.offset + 3)
+  let stats = Floats(count: 2 * problem.length, offset: problem.offset + 5)
+  let out = Floats(count: problem.length * problem.outStride, offset: problem.offset + 4)
+  let gradient = Floats(count: problem.length * problem.stride, offset: problem.offset)
+  unsafe describe(table, problem, qkv: qkv, stats: stats) {
+    unsafe table.raw.pointee.attention_forward($0, out.start)
+  }
+  unsafe describe(table, problem, qkv: qkv, stats: stats) {
+    unsafe table.raw.pointee.attention_backward(
+      $0, dout.start, gradient.start, gradient.start + problem.width,
+      gradient.start + 2 * problem.width)
+  }
+  #expect(stats.paddingIsIntact && out.paddingIsIntact && gradient.paddingIsIntact)
+  return [problem.dense(out.values, stride: problem.outStride)]
+    + (0..<3).map {
+      problem.dense(gradient.values, stride: problem.stride, from: $0 * problem.width)
+    }
+}
+
+@Test(arguments: Kernels.checked, problems)
+private func theSoftmaxMadeAgainHasTheSameBits(table: Kernels, problem: Problem) {
+  let kept = forward(table, problem)
+  let gradients = backward(table, problem, probs: kept.probs)
+  let again = withoutProbabilities(table, problem)
+  #expect(again.map(\.bits) == [kept.out.bits] + gradients.map(\.bits))
 }
 
 private let problems: [Problem] = [

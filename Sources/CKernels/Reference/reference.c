@@ -134,22 +134,26 @@ static void layernorm_parameters(float *dgamma, float *dbeta, const float *dy, c
     dbeta[c] = (float)beta;
   }
 }
-static size_t attention_scratch(size_t length, size_t width) { (void)width; return length + 16; }
+static size_t attention_scratch(size_t length, size_t width) { (void)width; return 2 * length + 16; }
 static float masked(const ck_attention *a, size_t i, size_t j, float value) {
   return dropped(value, &a->dropout, a->places, i, a->head * 65536u + (uint32_t)j);
 }
+/// Row i of the softmax.
+static void attention_row(const ck_attention *a, size_t i, float *p) {
+  double largest = -INFINITY, sum = 0;
+  for (size_t j = 0; j < a->length; j++) {
+    double s = 0;
+    for (size_t c = 0; c < a->width; c++) s += (double)a->q[i * a->stride + c] * a->k[j * a->stride + c];
+    p[j] = (float)(s * a->scale);
+    if (p[j] > largest) largest = p[j];
+  }
+  for (size_t j = 0; j < a->length; j++) sum += exp(p[j] - largest);
+  for (size_t j = 0; j < a->length; j++) p[j] = (float)(exp(p[j] - largest) / sum);
+}
 static void attention_forward(const ck_attention *a, float *out) {
   for (size_t i = 0; i < a->length; i++) {
-    float *p = a->probs + i * a->length;
-    double largest = -INFINITY, sum = 0;
-    for (size_t j = 0; j < a->length; j++) {
-      double s = 0;
-      for (size_t c = 0; c < a->width; c++) s += (double)a->q[i * a->stride + c] * a->k[j * a->stride + c];
-      p[j] = (float)(s * a->scale);
-      if (p[j] > largest) largest = p[j];
-    }
-    for (size_t j = 0; j < a->length; j++) sum += exp(p[j] - largest);
-    for (size_t j = 0; j < a->length; j++) p[j] = (float)(exp(p[j] - largest) / sum);
+    float *p = a->probs ? a->probs + i * a->length : a->scratch;
+    attention_row(a, i, p);
     for (size_t c = 0; c < a->width; c++) {
       double s = 0;
       for (size_t j = 0; j < a->length; j++) s += (double)masked(a, i, j, p[j]) * a->v[j * a->stride + c];
@@ -161,8 +165,9 @@ static void attention_backward(const ck_attention *a, const float *dout, float *
   for (size_t i = 0; i < a->length; i++)
     for (size_t c = 0; c < a->width; c++) dq[i * a->stride + c] = dk[i * a->stride + c] = dv[i * a->stride + c] = 0;
   for (size_t i = 0; i < a->length; i++) {
-    const float *p = a->probs + i * a->length;
-    float *ds = a->scratch;
+    float *ds = a->scratch, *again = ds + a->length;
+    const float *p = a->probs ? a->probs + i * a->length : again;
+    if (!a->probs) attention_row(a, i, again);
     double inner = 0;
     for (size_t j = 0; j < a->length; j++) {
       double dp = 0;

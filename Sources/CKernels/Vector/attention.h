@@ -1,7 +1,8 @@
 // Attention of one head of one sequence, in bands of rows so that the scores at work stay in the cache.
 //
 // Scratch, in order. Forward: Kᵀ, V, a band of scores. Backward: Vᵀ, K, a band of Q and of dout, a band of
-// score gradients, a band of dropped probabilities. Widths are rounded up to whole vectors.
+// score gradients, a band of dropped probabilities; where the softmax is made again also Kᵀ and a band of it. Widths
+// are rounded up to whole vectors.
 
 enum { BAND = 8 * BLOCK_ROWS };
 
@@ -9,7 +10,7 @@ INLINE size_t rounded(size_t count) { return (count + LANES - 1) / LANES * LANES
 
 static size_t attention_scratch(size_t length, size_t width) {
   size_t long_row = rounded(length), row = rounded(width), band = length < BAND ? length : BAND;
-  return width * long_row + length * row + 2 * band * row + 2 * band * long_row;
+  return 2 * width * long_row + length * row + 2 * band * row + 3 * band * long_row;
 }
 
 /// Copies rows into dense ones of a whole number of vectors.
@@ -37,8 +38,8 @@ static size_t band_rows(const ck_attention *a, size_t first) {
 /// The random counter of attention weight (i, 0).
 static uint32_t first_counter(const ck_attention *a) { return a->head * (65536u / 4); }
 
-/// Softmax of `s` · scale, in place and into `probs`.
-INLINE void softmax_row(float *s, float *probs, size_t length, float scale) {
+/// Softmax of `s` · scale, in place. Its largest score and the inverse of its sum go to `stats`.
+INLINE void softmax_row(float *s, float *stats, size_t length, float scale) {
   vf top[4] = {(vf)(-INFINITY), (vf)(-INFINITY), (vf)(-INFINITY), (vf)(-INFINITY)}, sums[4] = {0};
   EACH(j, n, u, length, {
     vf value = padded(get(s + j, LANES) * scale, n, -INFINITY);
@@ -54,10 +55,15 @@ INLINE void softmax_row(float *s, float *probs, size_t length, float scale) {
     sums[u] += value;
   });
   float inverse = 1.0f / sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  EACH(j, n, u, length, put(s + j, get(s + j, LANES) * inverse, LANES); (void)n;);
+  stats[0] = most;
+  stats[1] = inverse;
+}
+/// The same again from its stats, to the same bits.
+INLINE void softmax_row_again(float *s, const float *stats, size_t length, float scale) {
   EACH(j, n, u, length, {
-    vf value = get(s + j, LANES) * inverse;
-    put(s + j, value, LANES);
-    put(probs + j, value, n);
+    vf value = get(s + j, LANES) * scale;  // rounded before the difference, as above
+    put(s + j, padded(exp_of(value - stats[0]), n, 0) * stats[1], LANES);
   });
 }
 
@@ -71,8 +77,9 @@ static void attention_forward(const ck_attention *a, float *out) {
     left q = {a->q + first * a->stride, a->stride, 1};
     product(scores, long_row, q, keys, long_row, width, rows, long_row, false);
     for (size_t i = 0; i < rows; i++) {
-      float *s = scores + i * long_row;
-      softmax_row(s, a->probs + (first + i) * length, length, a->scale);
+      float *s = scores + i * long_row, unused[2];
+      softmax_row(s, a->probs ? unused : a->stats + 2 * (first + i), length, a->scale);
+      if (a->probs) memcpy(a->probs + (first + i) * length, s, length * sizeof(float));
       if (a->dropout.threshold)
         EACH_WITH_WORDS(j, n, words, length, &a->dropout, a->places[first + i], first_counter(a),
                         put(s + j, dropped(get(s + j, LANES), words, &a->dropout), LANES); (void)n;);
@@ -83,8 +90,7 @@ static void attention_forward(const ck_attention *a, float *out) {
 }
 
 /// From dP′ in `ds` (P′ the dropped probabilities): the gradient of the scores into `ds`, P′ into `weights`.
-INLINE void softmax_row_backward(float *ds, float *weights, const ck_attention *a, size_t i) {
-  const float *probs = a->probs + i * a->length;
+INLINE void softmax_row_backward(float *ds, float *weights, const float *probs, const ck_attention *a, size_t i) {
   vf inner[4] = {0};
   if (a->dropout.threshold)
     EACH_WITH_WORDS(j, n, words, a->length, &a->dropout, a->places[i], first_counter(a), {
@@ -103,6 +109,8 @@ static void attention_backward(const ck_attention *a, const float *dout, float *
   size_t band = length < BAND ? length : BAND;
   float *values = a->scratch, *keys = values + width * long_row, *queries = keys + length * row;
   float *gradients = queries + band * row, *ds = gradients + band * row, *weights = ds + band * long_row;
+  float *again = weights + band * long_row, *keys_by_column = again + band * long_row;
+  if (!a->probs) pack_transposed(keys_by_column, a->k, length, width, a->stride);
   pack_transposed(values, a->v, length, width, a->stride);
   pack(keys, a->k, length, width, a->stride);
   for (size_t first = 0; first < length; first += BAND) {
@@ -111,7 +119,15 @@ static void attention_backward(const ck_attention *a, const float *dout, float *
     pack(queries, a->q + first * a->stride, rows, width, a->stride);
     pack(gradients, g.p, rows, width, a->out_stride);
     product(ds, long_row, g, values, long_row, width, rows, long_row, false);
-    for (size_t i = 0; i < rows; i++) softmax_row_backward(ds + i * long_row, weights + i * long_row, a, first + i);
+    if (!a->probs) {
+      left q = {a->q + first * a->stride, a->stride, 1};
+      product(again, long_row, q, keys_by_column, long_row, width, rows, long_row, false);
+      for (size_t i = 0; i < rows; i++) softmax_row_again(again + i * long_row, a->stats + 2 * (first + i), length, a->scale);
+    }
+    for (size_t i = 0; i < rows; i++) {
+      const float *probs = a->probs ? a->probs + (first + i) * length : again + i * long_row;
+      softmax_row_backward(ds + i * long_row, weights + i * long_row, probs, a, first + i);
+    }
     left by_row = {ds, long_row, 1}, by_column = {ds, 1, long_row}, dropped_by_column = {weights, 1, long_row};
     product(dq + first * a->stride, a->stride, by_row, keys, row, length, rows, width, false);
     product(dk, a->stride, by_column, queries, row, rows, length, width, first > 0);

@@ -29,7 +29,9 @@ typedef struct ck_place {
 } ck_place;
 
 /// One head of one sequence. Rows are `stride` floats apart in q, k, v (and dq, dk, dv), `out_stride` in out.
-/// `probs` is [length × length], row-major and dense: the softmax of q·kᵀ·scale before dropout.
+/// `probs` is [length × length], row-major and dense: the softmax of q·kᵀ·scale before dropout. Where it is NULL the
+/// forward pass leaves two floats a row at `stats` instead, and the backward pass makes the softmax again from them,
+/// to the same bits.
 /// Dropout of attention weight (i, j) of this head: place of token i, op `dropout.op`, element
 /// `head × 65536 + j`.
 typedef struct ck_attention {
@@ -37,7 +39,8 @@ typedef struct ck_attention {
   size_t stride, out_stride;
   const float *q, *k, *v;
   float scale;
-  float *probs;
+  float *probs;               // or NULL
+  float *stats;               // [length × 2], used where probs is NULL
   ck_dropout dropout;
   const ck_place *places;     // [length]
   uint32_t head;
@@ -84,7 +87,7 @@ typedef struct ck_table {
   // ---- attention of one head of one sequence
   size_t (*attention_scratch)(size_t length, size_t width);             // in floats
   void (*attention_forward)(const ck_attention *a, float *out);
-  /// Writes dq, dk, dv (rows `stride` apart) from dout (rows `out_stride` apart), using a->probs.
+  /// Writes dq, dk, dv (rows `stride` apart) from dout (rows `out_stride` apart), using a->probs or a->stats.
   void (*attention_backward)(const ck_attention *a, const float *dout, float *dq, float *dk, float *dv);
 
   // ---- optimiser

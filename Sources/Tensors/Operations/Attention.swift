@@ -1,10 +1,14 @@
 internal import CKernels
 
 extension Tape {
+  /// The longest sequence whose attention weights are kept.
+  package static let keptLength = 128
+
   /// Multi-head attention inside each sequence: `softmax(q·kᵀ / √width)·v`, head by head.
   ///
-  /// Sequences are runs of rows of unequal length; there is no padding and no mask. Memory is
-  /// `heads × Σ length²` floats, kept for the backward pass.
+  /// Sequences are runs of rows of unequal length; there is no padding and no mask. Memory is linear in the length:
+  /// the weights of sequences up to ``keptLength`` are kept for the backward pass, `heads × length²` floats, and
+  /// those of longer ones made again (Dao et al., 2022), from `heads × 2 · length` floats.
   ///
   /// - Parameters:
   ///   - qkv: Shape `[rows, 3 × heads × width]`: query, key and value beside each other.
@@ -25,12 +29,13 @@ extension Tape {
       "dropout over rows without places")
     let output = makeTensor(in: space, columns: model, needsGradient: qkv.needsGradient)
     let sequences = sequenceBounds.count - 1
-    // Where each sequence's weights begin: heads × length² floats each.
+    // Where what is kept of each sequence begins: so many floats for each of its rows and heads.
+    func kept(_ length: Int) -> Int { length <= Self.keptLength ? length : 2 }
     var weightBounds = [0]
     var longest = 0
     for index in 0..<sequences {
       let length = sequenceBounds[index + 1] - sequenceBounds[index]
-      weightBounds.append(weightBounds[index] + heads * length * length)
+      weightBounds.append(weightBounds[index] + heads * length * kept(length))
       longest = max(longest, length)
     }
     let probabilities = unsafe workspace.arena.take(weightBounds[sequences])
@@ -44,12 +49,14 @@ extension Tape {
       let first = sequenceBounds[sequence]
       let length = sequenceBounds[sequence + 1] - first
       if length == 0 { return }
+      let keeps = length <= Self.keptLength
+      let memory = unsafe probabilities + weightBounds[sequence] + head * length * kept(length)
       let base = unsafe qkv.base + first * qkv.columns + head * width
       unsafe space.places.withUnsafeBufferPointer { places in
         var one = unsafe ck_attention(
           length: length, width: width, stride: qkv.columns, out_stride: model, q: base,
           k: base + model, v: base + 2 * model, scale: 1 / Float(width).squareRoot(),
-          probs: probabilities + weightBounds[sequence] + head * length * length,
+          probs: keeps ? memory : nil, stats: keeps ? nil : memory,
           dropout: dropout,
           places: places.isEmpty ? nil : places.baseAddress.map { unsafe $0 + first },
           head: UInt32(head), scratch: workspace.scratch(of: worker))
