@@ -9,6 +9,8 @@ import Synchronization
   private let generation = Atomic<Int>(0)
   private let busyWorkers = Atomic<Int>(0)
   private let stopping = Atomic<Bool>(false)
+  /// Threads that are asleep, or about to be.
+  private let sleepers = Atomic<Int>(0)
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let wake: UnsafeMutablePointer<pthread_cond_t>
   private var threads: [pthread_t] = []
@@ -16,7 +18,7 @@ import Synchronization
   private var body: ((Int, Int) -> Void)?
 
   /// How often a thread looks for work before it sleeps: some tens of microseconds.
-  private static let spins = 4000
+  private static let spins = 40_000
 
   init(threadCount: Int) {
     precondition(threadCount >= 1, "a pool of \(threadCount) threads")
@@ -69,7 +71,7 @@ import Synchronization
       nextTask.store(0, ordering: .relaxed)
       busyWorkers.store(threadCount - 1, ordering: .relaxed)
       generation.add(1, ordering: .sequentiallyConsistent)
-      wakeAll()
+      if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wakeAll() }
       takeTasks(worker: 0)
       var spin = 0
       while busyWorkers.load(ordering: .acquiring) > 0 {
@@ -105,13 +107,16 @@ import Synchronization
         if pool.stopping.load(ordering: .acquiring) { return }
         spin += 1
         if spin > spins {
+          // Counted before it looks for work once more, so that whoever brings some either sees it or is seen.
+          pool.sleepers.add(1, ordering: .sequentiallyConsistent)
           unsafe pthread_mutex_lock(pool.mutex)
-          while pool.generation.load(ordering: .acquiring) == seen
+          while pool.generation.load(ordering: .sequentiallyConsistent) == seen
             && !pool.stopping.load(ordering: .acquiring)
           {
             unsafe pthread_cond_wait(pool.wake, pool.mutex)
           }
           unsafe pthread_mutex_unlock(pool.mutex)
+          pool.sleepers.subtract(1, ordering: .relaxed)
         }
       }
       seen += 1
