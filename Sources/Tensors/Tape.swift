@@ -118,7 +118,21 @@ public struct DropoutKey: Sendable {
       base: workspace.arena.take(space.count * columns))
   }
 
-  func record(_ node: @escaping () -> Void) { nodes.append(node) }
+  /// Records what an operation does backwards, and what that costs.
+  func record(
+    _ name: @autoclosure () -> String, flops: Double = 0, bytes: Double = 0,
+    _ node: @escaping () -> Void
+  ) {
+    guard let profile = workspace.profile else {
+      nodes.append(node)
+      return
+    }
+    let name = name() + " backward"
+    nodes.append { profile.measure(name, flops: flops, bytes: bytes, node) }
+  }
+
+  /// The bytes that `passes` reads or writes of a matrix move.
+  func traffic(_ tensor: Tensor, _ passes: Int) -> Double { Double(4 * tensor.count * passes) }
 
   func record(_ term: LossTerm) { terms.append(term) }
 

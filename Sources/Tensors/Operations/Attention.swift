@@ -64,13 +64,20 @@ extension Tape {
       }
     }
 
-    pool.run(sequences * heads) { task, worker in
-      unsafe withHead(task, worker) { one, row, head in
-        unsafe kernels.pointee.attention_forward(one, output.base + row * model + head * width)
+    let name = "attention \(heads) × \(width)"
+    let product = (0..<sequences).reduce(0.0) { sum, index in
+      let length = Double(sequenceBounds[index + 1] - sequenceBounds[index])
+      return sum + 2 * length * length * Double(model)
+    }
+    workspace.measured(name, flops: 2 * product) {
+      pool.run(sequences * heads) { task, worker in
+        unsafe withHead(task, worker) { one, row, head in
+          unsafe kernels.pointee.attention_forward(one, output.base + row * model + head * width)
+        }
       }
     }
     guard qkv.needsGradient else { return output }
-    record { [self] in
+    record(name, flops: 4 * product) { [self] in
       guard let dy = unsafe arrivedGradient(output) else { return }
       let dqkv = unsafe claimGradient(qkv)
       precondition(unsafe !dqkv.adds, "the input of an attention has another use")

@@ -45,7 +45,7 @@ extension Tape {
     let term = LossTerm(name: name, segmentSums: sums, segmentWeights: weights)
     record(term)
     guard logits.needsGradient else { return term }
-    record { [self] in
+    record("cross-entropy") { [self] in
       if term.seed == 0 { return }
       let target = unsafe claimGradient(logits)
       forEachBlock(of: space) { block in

@@ -16,9 +16,9 @@ extension Tape {
         }
       }
     }
-    unsafe apply(output.base, x.base)
+    workspace.measured("dropout", bytes: traffic(x, 2)) { unsafe apply(output.base, x.base) }
     if x.needsGradient {
-      record { [self] in
+      record("dropout", bytes: traffic(x, 2)) { [self] in
         guard let dy = unsafe arrivedGradient(output) else { return }
         unsafe apply(dy, dy)
         if !moveGradient(from: output, to: x) { unsafe addGradient(dy, to: x) }
@@ -31,14 +31,14 @@ extension Tape {
   /// The hyperbolic tangent of each element.
   public func tanh(_ x: Tensor) -> Tensor {
     unsafe elementwise(
-      x, forward: kernels.pointee.tanh_forward, backward: kernels.pointee.tanh_backward,
+      "tanh", x, forward: kernels.pointee.tanh_forward, backward: kernels.pointee.tanh_backward,
       fromOutput: true)
   }
 
   /// `z Φ(z)` of each element, exact.
   public func gelu(_ x: Tensor) -> Tensor {
     unsafe elementwise(
-      x, forward: kernels.pointee.gelu_forward, backward: kernels.pointee.gelu_backward,
+      "gelu", x, forward: kernels.pointee.gelu_forward, backward: kernels.pointee.gelu_backward,
       fromOutput: false)
   }
 
@@ -47,7 +47,7 @@ extension Tape {
   /// - Parameters:
   ///   - backward: Gives dx from dy and the elements of the output, or else of the input.
   private func elementwise(
-    _ x: Tensor,
+    _ name: String, _ x: Tensor,
     forward:
       @escaping @convention(c) (UnsafeMutablePointer<Float>?, UnsafePointer<Float>?, Int)
       -> Void,
@@ -58,12 +58,14 @@ extension Tape {
     fromOutput: Bool
   ) -> Tensor {
     let output = makeTensor(in: x.space, columns: x.columns, needsGradient: x.needsGradient)
-    forEachBlock(of: x.space) { rows in
-      let start = rows.lowerBound * x.columns
-      unsafe forward(output.base + start, x.base + start, rows.count * x.columns)
+    workspace.measured(name, bytes: traffic(x, 2)) {
+      forEachBlock(of: x.space) { rows in
+        let start = rows.lowerBound * x.columns
+        unsafe forward(output.base + start, x.base + start, rows.count * x.columns)
+      }
     }
     guard x.needsGradient else { return output }
-    record { [self] in
+    record(name, bytes: traffic(x, 3)) { [self] in
       guard let dy = unsafe arrivedGradient(output) else { return }
       let kept = unsafe fromOutput ? output.base : x.base
       forEachBlock(of: x.space) { rows in
@@ -92,7 +94,7 @@ extension Tape {
       }
     }
     if x.needsGradient {
-      record { [self] in
+      record("gather", bytes: traffic(x, 1) + traffic(output, 3)) { [self] in
         guard let dy = unsafe arrivedGradient(output) else { return }
         let dx = unsafe claimGradient(x)
         if unsafe !dx.adds {

@@ -27,21 +27,23 @@ extension Tape {
       "only the first table is used by rows")
     let trained = tables.contains { isTrained($0.table) }
     let output = makeTensor(in: space, columns: columns, needsGradient: trained)
-    forEachBlock(of: space) { block in
-      for row in block {
-        let to = unsafe output.base + row * columns
-        for (index, (table, rows)) in tables.enumerated() {
-          if index == 0 {
-            unsafe parameters.copyRow(rows[row], of: table, to: to, kernels)
-          } else {
-            let from = unsafe parameters.pointer(table) + Int(rows[row]) * columns
-            unsafe kernels.pointee.add(to, from, columns)
+    workspace.measured("embed", bytes: traffic(output, tables.count + 1)) {
+      forEachBlock(of: space) { block in
+        for row in block {
+          let to = unsafe output.base + row * columns
+          for (index, (table, rows)) in tables.enumerated() {
+            if index == 0 {
+              unsafe parameters.copyRow(rows[row], of: table, to: to, kernels)
+            } else {
+              let from = unsafe parameters.pointer(table) + Int(rows[row]) * columns
+              unsafe kernels.pointee.add(to, from, columns)
+            }
           }
         }
       }
     }
     if trained {
-      record { [self] in
+      record("embed", bytes: traffic(output, 2 * tables.count)) { [self] in
         guard let dy = unsafe arrivedGradient(output) else { return }
         for (table, rows) in tables where isTrained(table) {
           unsafe embedBackward(table, rows, dy, in: space)

@@ -45,21 +45,23 @@ extension Tape {
     let gamma = unsafe parameters.pointer(norm.scale)
     let beta = unsafe parameters.pointer(norm.shift)
     let b = unsafe bias.map { unsafe parameters.pointer($0) }
-    forEachBlock(of: space) { rows in
-      let start = rows.lowerBound * columns
-      let z = unsafe h.base + start
-      if let residual, let b = unsafe b {
-        unsafe withDropout(dropout, of: rows, in: space) { dropout, places in
-          unsafe kernels.pointee.bias_dropout_add(
-            z, b, residual.base + start, rows.count, columns, dropout, places)
+    workspace.measured("layer norm", bytes: traffic(h, residual == nil ? 3 : 4)) {
+      forEachBlock(of: space) { rows in
+        let start = rows.lowerBound * columns
+        let z = unsafe h.base + start
+        if let residual, let b = unsafe b {
+          unsafe withDropout(dropout, of: rows, in: space) { dropout, places in
+            unsafe kernels.pointee.bias_dropout_add(
+              z, b, residual.base + start, rows.count, columns, dropout, places)
+          }
         }
+        unsafe kernels.pointee.layernorm_forward(
+          z, output.base + start, deviations + rows.lowerBound, gamma, beta, norm.epsilon,
+          rows.count, columns)
       }
-      unsafe kernels.pointee.layernorm_forward(
-        z, output.base + start, deviations + rows.lowerBound, gamma, beta, norm.epsilon,
-        rows.count, columns)
     }
     guard needsGradient else { return output }
-    record { [self] in
+    record("layer norm", bytes: traffic(h, residual == nil ? 5 : 8)) { [self] in
       guard let dy = unsafe arrivedGradient(output) else { return }
       unsafe layerNormParameters(norm, dy: dy, normalised: h)
       forEachBlock(of: space) { rows in

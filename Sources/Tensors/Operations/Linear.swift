@@ -33,31 +33,36 @@ extension Tape {
     let (outputs, inputs) = (weight.rows, weight.columns)
     let w = unsafe parameters.pointer(weight)
     let b = unsafe bias.map { unsafe parameters.pointer($0) }
-    forEachBlock(of: x.space) { rows in
-      let z = unsafe product + rows.lowerBound * outputs
-      unsafe cblas_sgemm(
-        CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows.count), Int32(outputs), Int32(inputs),
-        1, x.base + rows.lowerBound * inputs, Int32(inputs), w, Int32(inputs), 0, z,
-        Int32(outputs))
-      switch (activation, unsafe b) {
-      case (.none, .some(let b)):
-        unsafe kernels.pointee.add_bias(z, b, rows.count, outputs, outputs)
-      case (.gelu, .some(let b)):
-        let y = unsafe output.base + rows.lowerBound * outputs
-        if unsafe y == z {
+    let name = "linear \(inputs) → \(outputs)"
+    let flops = 2 * Double(x.rows) * Double(inputs) * Double(outputs)
+    workspace.measured(name, flops: flops) {
+      forEachBlock(of: x.space) { rows in
+        let z = unsafe product + rows.lowerBound * outputs
+        unsafe cblas_sgemm(
+          CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows.count), Int32(outputs), Int32(inputs),
+          1, x.base + rows.lowerBound * inputs, Int32(inputs), w, Int32(inputs), 0, z,
+          Int32(outputs))
+        switch (activation, unsafe b) {
+        case (.none, .some(let b)):
           unsafe kernels.pointee.add_bias(z, b, rows.count, outputs, outputs)
-          unsafe kernels.pointee.gelu_forward(z, z, rows.count * outputs)
-        } else {
-          unsafe kernels.pointee.bias_gelu(z, y, b, rows.count, outputs)
+        case (.gelu, .some(let b)):
+          let y = unsafe output.base + rows.lowerBound * outputs
+          if unsafe y == z {
+            unsafe kernels.pointee.add_bias(z, b, rows.count, outputs, outputs)
+            unsafe kernels.pointee.gelu_forward(z, z, rows.count * outputs)
+          } else {
+            unsafe kernels.pointee.bias_gelu(z, y, b, rows.count, outputs)
+          }
+        case (.gelu, .none):
+          let y = unsafe output.base + rows.lowerBound * outputs
+          unsafe kernels.pointee.gelu_forward(y, z, rows.count * outputs)
+        case (.none, .none): break
         }
-      case (.gelu, .none):
-        let y = unsafe output.base + rows.lowerBound * outputs
-        unsafe kernels.pointee.gelu_forward(y, z, rows.count * outputs)
-      case (.none, .none): break
       }
     }
     guard needsGradient else { return output }
-    record { [self] in
+    let products = (x.needsGradient ? 1.0 : 0) + (isTrained(weight) ? 1.0 : 0)
+    record(name, flops: products * flops) { [self] in
       guard let dy = unsafe arrivedGradient(output) else { return }
       if activation == .gelu {
         forEachBlock(of: x.space) { rows in

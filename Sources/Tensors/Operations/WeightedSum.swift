@@ -7,7 +7,7 @@ extension Tape {
     }
     let term = LossTerm(name: "weighted_sum", segmentSums: [sum], segmentWeights: [1])
     record(term)
-    record { [self] in
+    record("weighted sum") { [self] in
       let target = unsafe claimGradient(x)
       for (index, weight) in weights.enumerated() {
         let value = weight * term.seed

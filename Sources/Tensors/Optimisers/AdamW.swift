@@ -93,20 +93,23 @@ extension AdamW {
     let weights = unsafe parameters.storage.base
     let kernels = unsafe workspace.kernels.raw
     let (first, second) = unsafe (state.firstMoments.base, state.secondMoments.base)
-    workspace.pool.run(tasks.count) { task, _ in
-      let (entry, start, count, rows) = tasks[task]
-      var with = ck_adamw(
-        grad_scale: gradientScale, lr: rates[entry].learningRate, beta1: beta1, beta2: beta2,
-        eps: epsilon, decay: rates[entry].weightDecay, bias1: bias1, bias2: bias2)
-      func update(_ start: Int) {
-        unsafe kernels.pointee.adamw(
-          weights + start, gradients.storage.base + start, first + start, second + start, count,
-          &with)
-      }
-      if rows.isEmpty {
-        update(start)
-      } else {
-        for row in rows { update(start + Int(row) * count) }
+    let updated = tasks.reduce(0) { $0 + $1.count * max(1, $1.rows.count) }
+    workspace.measured("AdamW", bytes: Double(28 * updated)) {
+      workspace.pool.run(tasks.count) { task, _ in
+        let (entry, start, count, rows) = tasks[task]
+        var with = ck_adamw(
+          grad_scale: gradientScale, lr: rates[entry].learningRate, beta1: beta1, beta2: beta2,
+          eps: epsilon, decay: rates[entry].weightDecay, bias1: bias1, bias2: bias2)
+        func update(_ start: Int) {
+          unsafe kernels.pointee.adamw(
+            weights + start, gradients.storage.base + start, first + start, second + start, count,
+            &with)
+        }
+        if rows.isEmpty {
+          update(start)
+        } else {
+          for row in rows { update(start + Int(row) * count) }
+        }
       }
     }
     if tableDecay == .touched { return }

@@ -174,18 +174,21 @@ extension GradientBuffer {
     if blocks.isEmpty { return 0 }
     var sums = [Double](repeating: 0, count: blocks.count)
     let kernels = unsafe workspace.kernels.raw
-    unsafe sums.withUnsafeMutableBufferPointer { sums in
-      let to = sums.baseAddress
-      workspace.pool.run(blocks.count) { task, _ in
-        let (start, count, rows) = blocks[task]
-        let from = unsafe storage.base + start
-        let sum =
-          rows.isEmpty
-          ? unsafe kernels.pointee.sum_of_squares(from, count)
-          : rows.reduce(0) {
-            unsafe $0 + kernels.pointee.sum_of_squares(from + Int($1) * count, count)
-          }
-        unsafe to?[task] = sum
+    let squared = blocks.reduce(0) { $0 + $1.count * max(1, $1.rows.count) }
+    workspace.measured("gradient norm", bytes: Double(4 * squared)) {
+      unsafe sums.withUnsafeMutableBufferPointer { sums in
+        let to = sums.baseAddress
+        workspace.pool.run(blocks.count) { task, _ in
+          let (start, count, rows) = blocks[task]
+          let from = unsafe storage.base + start
+          let sum =
+            rows.isEmpty
+            ? unsafe kernels.pointee.sum_of_squares(from, count)
+            : rows.reduce(0) {
+              unsafe $0 + kernels.pointee.sum_of_squares(from + Int($1) * count, count)
+            }
+          unsafe to?[task] = sum
+        }
       }
     }
     return FoldTree.fold(sums.count, leaf: { sums[$0] }, combine: +).squareRoot()

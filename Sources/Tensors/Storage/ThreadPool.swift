@@ -16,6 +16,8 @@ import Synchronization
   private var threads: [pthread_t] = []
   private var taskCount = 0
   private var body: ((Int, Int) -> Void)?
+  /// Counts work and waiting, if there is one. Set between runs.
+  var meter: PoolMeter?
 
   /// How often a thread looks for work before it sleeps: some tens of microseconds.
   private static let spins = 40_000
@@ -65,6 +67,7 @@ import Synchronization
       for task in 0..<max(count, 0) { body(task, 0) }
       return
     }
+    let start = meter == nil ? 0 : Profile.now()
     withoutActuallyEscaping(body) { escaping in
       self.body = escaping
       taskCount = count
@@ -80,6 +83,7 @@ import Synchronization
       }
       self.body = nil
     }
+    if let meter { meter.addRegion(Profile.now() - start, threads: threadCount) }
   }
 
   private func wakeAll() {
@@ -90,6 +94,8 @@ import Synchronization
 
   private func takeTasks(worker: Int) {
     guard let body else { return }
+    let start = meter == nil ? 0 : Profile.now()
+    defer { if let meter { meter.addWork(Profile.now() - start) } }
     while true {
       let task = nextTask.add(1, ordering: .relaxed).oldValue
       if task >= taskCount { return }

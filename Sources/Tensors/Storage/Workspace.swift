@@ -8,6 +8,10 @@ internal import COpenBLAS
   public let kernels: KernelTable
   let pool: ThreadPool
   let arena = Arena()
+  /// Measures every operation, if there is one.
+  public var profile: Profile? {
+    didSet { pool.meter = profile?.pool }
+  }
   private var scratch: [FloatBuffer]
 
   /// - Parameter threadCount: The threads that compute, the caller's own included. At least 1.

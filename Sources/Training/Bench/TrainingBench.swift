@@ -54,9 +54,10 @@ public struct TrainingBench: Sendable {
   ///
   /// - Parameters:
   ///   - started: When the process began.
+  ///   - profile: Measures the operations of the timed steps.
   public func run(
     sentences: [Sentence], tokenizer: some Tokenizer, communicator: any Communicator,
-    workspace: Workspace, started: ContinuousClock.Instant
+    workspace: Workspace, started: ContinuousClock.Instant, profile: Profile? = nil
   ) throws -> Result {
     let sequences = sequences(sentences, tokenizer)
     var configuration = EncoderConfiguration(
@@ -97,6 +98,7 @@ public struct TrainingBench: Sendable {
     for index in 0..<steps + Self.warmup {
       if index == Self.warmup {
         (tokens, rows, bytes) = (0, 0, 0)
+        workspace.profile = profile
         begin = .now
       }
       let first = (index * world + communicator.rank) * batchSize
@@ -117,6 +119,7 @@ public struct TrainingBench: Sendable {
       if index == 0 { firstStep = seconds(ContinuousClock.now - started) }
     }
     let elapsed = seconds(ContinuousClock.now - begin)
+    workspace.profile = nil
     return Result(
       shape: shape.rawValue, loss: loss, realTokensPerSecond: Double(tokens) / elapsed,
       stepMilliseconds: elapsed / Double(steps) * 1000, firstStepSeconds: firstStep,

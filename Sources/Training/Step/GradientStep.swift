@@ -131,7 +131,11 @@ public final class GradientStep {
       }
       tape.backward()
     }
-    if communicator.size > 1 { try exchange(gradients) }
+    if communicator.size > 1 {
+      try workspace.measured("all-reduce of gradients") { () throws(CollectiveError) in
+        try exchange(gradients)
+      }
+    }
     try sum(&sums)
     let losses = (0..<terms).map { term in
       weights[term] > 0 ? fold(sums, term: term) / weights[term] : 0

@@ -18,6 +18,8 @@ enum BenchCommand {
       Option("steps", value: "N", default: "20", "Steps that are timed, after three that are not."),
       Option("length", value: "N", "Makes every sequence N tokens, cut from one stream."),
       Option("threads", value: "N", default: "as train", "Threads of each rank."),
+      Option("profile", "Prints what each operation took and its share of this machine's peak."),
+      Option("trace", value: "FILE", "Writes the operations as a trace that Perfetto opens."),
       Option("json", "Prints one JSON line on standard output."),
     ])
 
@@ -37,9 +39,13 @@ enum BenchCommand {
       batchSize: try arguments.integer("batch-size", in: 1...1_000_000) ?? 32,
       steps: try arguments.integer("steps", in: 1...1_000_000) ?? 20,
       length: try arguments.integer("length", in: 3...512))
+    let profiling = try Profiling(arguments, on: workspace)
     let result = try bench.run(
       sentences: sentences, tokenizer: try TokenizerLoader.load(path), communicator: communicator,
-      workspace: workspace, started: started)
+      workspace: workspace, started: started, profile: profiling?.profile)
+    if communicator.rank == 0 {
+      try profiling?.report(seconds: result.stepMilliseconds * Double(bench.steps) / 1000)
+    }
     // The peak of every rank: memory of several ranks is their sum.
     var peak = [Self.peakBytes()]
     try communicator.allReduce(&peak, .sum)

@@ -27,6 +27,10 @@ enum TrainCommand {
         "dry-run",
         "Prints the resolved config, steps, ledger and memory, and trains nothing."),
       Option("help-config", "Lists every key of a config, its default and its meaning."),
+      Option("profile", "Prints what each operation took and its share of this machine's peak."),
+      Option(
+        "trace", value: "FILE", "Writes the first rank's operations as a trace that Perfetto opens."
+      ),
       Option("json", "Prints the results as JSON on standard output."),
     ],
     notes: ["isogloss train --help-config lists every key of a config with its default."])
@@ -97,7 +101,11 @@ enum TrainCommand {
     }
     try run.prepare(resume: resume)
     if !arguments.has("simulate-ranks") { Ranks.settle(in: configuration.outputDirectory) }
-    guard let results = try run.execute(resume: resume) else { return false }
+    let profiling = communicator.rank == 0 ? try Profiling(arguments, on: workspace) : nil
+    workspace.profile = profiling?.profile
+    let results = try run.execute(resume: resume)
+    if let profiling { try profiling.report(seconds: profiling.profile.seconds) }
+    guard let results else { return false }
     if communicator.rank != 0 { return true }
     let table = ResultTable(results, languages: configuration.languages.map(\.code)).text
     if arguments.has("json") {

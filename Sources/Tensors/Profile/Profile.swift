@@ -1,0 +1,102 @@
+import Glibc
+
+/// What the operations of a rank's steps took: calls, time, arithmetic, memory traffic.
+///
+/// A ``Workspace`` that has one measures every operation; one that has none measures nothing.
+public final class Profile {
+  /// An operation by its name and shape, forward and backward apart.
+  public struct Row: Sendable, Equatable {
+    public var name: String
+    public var calls = 0
+    public var seconds = 0.0
+    /// Floating-point operations.
+    public var flops = 0.0
+    /// Bytes read and written at least.
+    public var bytes = 0.0
+  }
+
+  /// One call, for a trace.
+  public struct Event: Sendable {
+    public var row: Int
+    /// Since the profile began.
+    public var start: Double
+    public var seconds: Double
+  }
+
+  public private(set) var rows: [Row] = []
+  /// The calls of the first steps.
+  public private(set) var events: [Event] = []
+  private var places: [String: Int] = [:]
+  private let began = Profile.now()
+  private let eventLimit: Int
+  let pool = PoolMeter()
+
+  /// - Parameter eventLimit: The calls that are kept one by one.
+  public init(eventLimit: Int = 200_000) { self.eventLimit = eventLimit }
+
+  /// The seconds since the profile began.
+  public var seconds: Double { Profile.now() - began }
+
+  /// The share of the threads' time inside parallel regions in which they waited for the last one of them.
+  public var waitingShare: Double { pool.waitingShare }
+
+  /// The seconds inside regions that several threads share.
+  public var parallelSeconds: Double { pool.wallSeconds }
+
+  /// Forgets what was measured, but not what trace events hold.
+  public func reset() {
+    for index in rows.indices { rows[index] = Row(name: rows[index].name) }
+    pool.reset()
+  }
+
+  /// Runs `body` and counts it under `name`.
+  public func measure<Result, Failure: Error>(
+    _ name: String, flops: Double = 0, bytes: Double = 0, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    let start = Profile.now()
+    let result = try body()
+    let seconds = Profile.now() - start
+    let place: Int
+    if let known = places[name] {
+      place = known
+    } else {
+      place = rows.count
+      places[name] = place
+      rows.append(Row(name: name))
+    }
+    rows[place].calls += 1
+    rows[place].seconds += seconds
+    rows[place].flops += flops
+    rows[place].bytes += bytes
+    if events.count < eventLimit {
+      events.append(Event(row: place, start: start - began, seconds: seconds))
+    }
+    return result
+  }
+
+  /// The events as a trace that Perfetto and chrome://tracing open: JSON, microseconds.
+  public func trace(process: Int) -> String {
+    let lines = events.map { event in
+      "{\"name\":\"\(rows[event.row].name)\",\"ph\":\"X\",\"pid\":\(process),\"tid\":0,"
+        + "\"ts\":\(Int(event.start * 1e6)),\"dur\":\(Int(event.seconds * 1e6))}"
+    }
+    return "{\"traceEvents\":[\n\(lines.joined(separator: ",\n"))\n]}\n"
+  }
+
+  static func now() -> Double {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+}
+
+extension Workspace {
+  /// Runs `body`, measured under `name` if the workspace has a profile.
+  public func measured<Result, Failure: Error>(
+    _ name: @autoclosure () -> String, flops: Double = 0, bytes: Double = 0,
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    guard let profile else { return try body() }
+    return try profile.measure(name(), flops: flops, bytes: bytes, body)
+  }
+}
