@@ -52,8 +52,8 @@ private func describe(
     var attention = unsafe ck_attention(
       length: problem.length, width: problem.width, stride: problem.stride,
       out_stride: problem.outStride, q: qkv.start, k: qkv.start + problem.width,
-      v: qkv.start + 2 * problem.width, scale: problem.scale, probs: probs?.start, stats: stats?.start,
-      dropout: problem.dropout, places: places.baseAddress, head: problem.head,
+      v: qkv.start + 2 * problem.width, scale: problem.scale, probs: probs?.start,
+      stats: stats?.start, dropout: problem.dropout, places: places.baseAddress, head: problem.head,
       scratch: scratch.start)
     unsafe body(&attention)
   }
