@@ -51,7 +51,8 @@ public struct Encoder: Sendable {
   public func hiddenStates(_ input: EncoderInput, on tape: Tape) -> [Tensor] {
     var states = [embeddings(input, on: tape)]
     for block in blocks {
-      states.append(block(states[states.count - 1], input.sequenceBounds, on: tape))
+      states.append(
+        tape.part(states[states.count - 1]) { block($0, input.sequenceBounds, on: tape) })
     }
     return states
   }

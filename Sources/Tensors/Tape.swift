@@ -99,6 +99,19 @@ public struct DropoutKey: Sendable {
     gradients.zeroUntouched()
   }
 
+  /// Runs operations that turn `x` into a tensor of its shape. Where nothing is to be learned, the memory of all
+  /// that stands between them is used again: a pass then needs that of one such part, not of all.
+  public func part(_ x: Tensor, _ body: (Tensor) -> Tensor) -> Tensor {
+    if gradients != nil { return body(x) }
+    let kept = makeTensor(in: x.space, columns: x.columns, needsGradient: false)
+    let mark = workspace.arena.mark
+    let y = body(x)
+    precondition(y.rows == x.rows && y.columns == x.columns, "a part keeps its shape")
+    unsafe kept.base.update(from: y.base, count: y.count)
+    workspace.arena.rewind(to: mark)
+    return kept
+  }
+
   /// The gradient of a tensor, once the backward pass is over; nil if none flowed to it. Only of
   /// tensors made by ``constant(_:in:columns:needsGradient:)``; the memory of others is used again.
   public func gradient(of tensor: Tensor) -> [Float]? {

@@ -19,6 +19,15 @@ extension SentenceReader {
     -> [Sentence]
   {
     guard let layout = RowLayout(of: file) else { throw empty(file) }
+    let sentences = try conll(file, columns: columns, tagged: tagged, layout)
+    guard !sentences.isEmpty else { throw empty(file) }
+    return sentences
+  }
+
+  /// The sentences of a file, or of a part of one that ends where a sentence does: perhaps none.
+  static func conll(
+    _ file: TextFile, columns: ColumnChoice, tagged: Bool, _ layout: RowLayout
+  ) throws(CorpusError) -> [Sentence] {
     let rows = RowReader(file: file, columns: columns, tagged: tagged, layout: layout)
     var sentences: [Sentence] = []
     var building = SentenceBuilder(path: file.path)
@@ -34,7 +43,6 @@ extension SentenceReader {
       }
     }
     if let sentence = building.finish() { sentences.append(sentence) }
-    guard !sentences.isEmpty else { throw empty(file) }
     return sentences
   }
 
@@ -79,7 +87,7 @@ private struct SentenceBuilder {
 }
 
 /// What separates the columns of a file, and how many there are.
-private struct RowLayout {
+struct RowLayout {
   let tabs: Bool
   let count: Int
   /// The line the count was taken from.

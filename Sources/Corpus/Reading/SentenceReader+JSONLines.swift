@@ -11,6 +11,13 @@ extension SentenceReader {
   ///
   /// The first of the names that is there counts, tags before spans.
   package static func jsonLines(_ file: TextFile, tagged: Bool) throws(CorpusError) -> [Sentence] {
+    let sentences = try records(file, tagged: tagged)
+    guard !sentences.isEmpty else { throw empty(file) }
+    return sentences
+  }
+
+  /// The sentences of a file, or of some whole lines of one: perhaps none.
+  static func records(_ file: TextFile, tagged: Bool) throws(CorpusError) -> [Sentence] {
     var sentences: [Sentence] = []
     var lines = file.lines
     while let line = lines.next() {
@@ -22,7 +29,6 @@ extension SentenceReader {
       sentences.append(
         Sentence(words: words, tags: tags, path: file.path, line: lines.number, rows: .together))
     }
-    guard !sentences.isEmpty else { throw empty(file) }
     return sentences
   }
 }

@@ -39,7 +39,7 @@ public enum SentenceReader {
       ? jsonLines(file, tagged: tagged) : conll(file, columns: columns, tagged: tagged)
   }
 
-  private static func isJSONLines(_ path: String) -> Bool {
+  static func isJSONLines(_ path: String) -> Bool {
     path.hasSuffix(".jsonl") || path.hasSuffix(".jsonl.gz")
   }
 

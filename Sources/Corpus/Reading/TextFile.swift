@@ -4,6 +4,8 @@ import Glibc
 package struct TextFile {
   package let path: String
   package let bytes: [UInt8]
+  /// The number of the first line; 1 but for a part of a file.
+  let firstLine: Int
 
   /// Reads the file at `path` whole.
   ///
@@ -15,16 +17,18 @@ package struct TextFile {
     try self.init(path: path, bytes: bytes)
   }
 
-  /// Takes bytes that were read already; `path` is for messages.
-  package init(path: String, bytes: [UInt8]) throws(CorpusError) {
+  /// Takes bytes that were read already; `path` and `firstLine` are for messages.
+  package init(path: String, bytes: [UInt8], firstLine: Int = 1) throws(CorpusError) {
     self.path = path
+    self.firstLine = firstLine
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
-    self.bytes = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
+    self.bytes =
+      firstLine == 1 && bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
     do throws(UTF8.ValidationError) {
       _ = try UTF8Span(validating: self.bytes.span)
     } catch {
       let offset = error.byteOffsets.lowerBound
-      let line = 1 + self.bytes[..<offset].reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
+      let line = firstLine + self.bytes[..<offset].reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
       let byte = String(self.bytes[offset], radix: 16, uppercase: true)
       throw CorpusError(
         .data, path, line: line,
@@ -34,7 +38,7 @@ package struct TextFile {
   }
 
   /// The lines, in order.
-  package var lines: Lines { Lines(bytes: bytes) }
+  package var lines: Lines { Lines(bytes: bytes, firstLine: firstLine) }
 
   /// The text of a range of bytes that begins and ends between characters.
   func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
@@ -46,7 +50,10 @@ package struct TextFile {
     var number = 0
     private var start = 0
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
+    init(bytes: [UInt8], firstLine: Int) {
+      self.bytes = bytes
+      number = firstLine - 1
+    }
 
     package mutating func next() -> Range<Int>? {
       guard start < bytes.count else { return nil }

@@ -74,6 +74,12 @@ internal import COpenBLAS
     return unsafe chunks[chunk].base + used + misalignment
   }
 
+  /// A place to which ``rewind(to:)`` goes back.
+  var mark: (chunk: Int, used: Int) { (chunk, used) }
+
+  /// Takes back what was handed out since the mark.
+  func rewind(to mark: (chunk: Int, used: Int)) { (chunk, used) = mark }
+
   /// Takes back all that was handed out. After a step that needed more than one chunk, the next one
   /// finds a single chunk of their sum.
   func reset() {
