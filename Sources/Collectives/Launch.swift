@@ -15,6 +15,12 @@ public enum Launch {
     first(of: ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK"], variable)
   }
 
+  /// The number of ranks on this machine, if the launcher tells.
+  public static var localSize: Int? {
+    first(
+      of: ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "MV2_COMM_WORLD_LOCAL_SIZE"], variable)
+  }
+
   /// Why the ranks could not find each other, in words, or nil if nothing is wrong.
   public static var problem: String? { problem(variable) }
 

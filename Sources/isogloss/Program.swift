@@ -16,7 +16,8 @@ enum Program {
       SampleCommand.command, TrainCommand.command, EvaluateCommand.command, PredictCommand.command,
       ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
       CheckpointCommand.command,
-      BenchCommand.command,
+      BenchTrainCommand.command, BenchPredictCommand.command, BenchKernelsCommand.command,
+      DoctorCommand.command,
     ])
 
   static func run(_ arguments: ParsedArguments, started: ContinuousClock.Instant) throws {
@@ -29,7 +30,10 @@ enum Program {
     case "tokenizer encode": try TokenizerCommand.runEncode(arguments)
     case "tokenizer compare": try TokenizerCommand.runCompare(arguments)
     case "checkpoint inspect": try CheckpointCommand.run(arguments)
-    case "bench train": try BenchCommand.run(arguments, started: started)
+    case "bench train": try BenchTrainCommand.run(arguments, started: started)
+    case "bench predict": try BenchPredictCommand.run(arguments)
+    case "bench kernels": try BenchKernelsCommand.run(arguments)
+    case "doctor": try DoctorCommand.run(arguments)
     default: preconditionFailure("a command \(arguments.command) that nothing runs")
     }
   }

@@ -252,6 +252,16 @@ struct CommandLineTests {
       try f1(Program.Outcome(code: scored.code, output: "\(lines[0])", error: "")) == evaluated)
   }
 
+  @Test func doctorNamesOversubscription() throws {
+    let outcome = try Program.run(["doctor", "--json", "--threads", "1000"])
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let report = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+    let findings = try #require((report as? [String: Any])?["findings"] as? [String])
+    #expect(findings.count == 1 && findings[0].contains("1000 threads share"))
+    let facts = try #require((report as? [String: Any])?["facts"] as? [String: String])
+    #expect(facts["numerics"]?.contains("kernels, OpenBLAS") ?? false)
+  }
+
   @Test func tokenizersAreCompared() throws {
     let small = try SmallRun(sentences: 40)
     defer { small.remove() }

@@ -28,7 +28,8 @@ package struct TextFile {
       _ = try UTF8Span(validating: self.bytes.span)
     } catch {
       let offset = error.byteOffsets.lowerBound
-      let line = firstLine + self.bytes[..<offset].reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
+      let line =
+        firstLine + self.bytes[..<offset].reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
       let byte = String(self.bytes[offset], radix: 16, uppercase: true)
       throw CorpusError(
         .data, path, line: line,

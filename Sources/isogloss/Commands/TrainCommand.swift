@@ -84,6 +84,12 @@ enum TrainCommand {
       "isogloss \(Program.version): \(ranks) rank\(ranks == 1 ? "" : "s") × "
         + "\(workspace.threadCount) thread\(workspace.threadCount == 1 ? "" : "s"), "
         + "\(workspace.kernels.name) kernels")
+    if let problem = Machine.current.oversubscription(
+      ranks: arguments.has("simulate-ranks") ? ranks : Launch.localSize ?? 1,
+      threads: workspace.threadCount)
+    {
+      reporter.line("warning: \(problem)")
+    }
     let shares = GradientStep.shares(
       ranks: ranks, shards: configuration.shards,
       fullDeterminism: configuration.fullDeterminism)

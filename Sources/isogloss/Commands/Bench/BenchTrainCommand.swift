@@ -6,7 +6,7 @@ import Tensors
 import Training
 
 /// `isogloss bench train`: the speed of a training step.
-enum BenchCommand {
+enum BenchTrainCommand {
   static let command = Command(
     "bench train", "Measures training steps on real sentences, from random weights of a shape.",
     options: [
@@ -47,7 +47,7 @@ enum BenchCommand {
       try profiling?.report(seconds: result.stepMilliseconds * Double(bench.steps) / 1000)
     }
     // The peak of every rank: memory of several ranks is their sum.
-    var peak = [Self.peakBytes()]
+    var peak = [Measured.peakBytes]
     try communicator.allReduce(&peak, .sum)
     if communicator.rank == 0 {
       let fields = [
@@ -69,12 +69,5 @@ enum BenchCommand {
           : fields.map { $0.replacingOccurrences(of: "\"", with: "") }.joined(separator: "\n"))
     }
     try Ranks.leave()
-  }
-
-  /// The largest resident memory that this process has had.
-  private static func peakBytes() -> Double {
-    var usage = rusage()
-    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return Double(usage.ru_maxrss) * 1024
   }
 }

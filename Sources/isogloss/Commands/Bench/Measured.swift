@@ -1,0 +1,19 @@
+import Foundation
+
+/// What benches tell beside their own figures.
+enum Measured {
+  /// The largest resident memory that this process has had, in bytes.
+  static var peakBytes: Double {
+    var usage = rusage()
+    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return Double(usage.ru_maxrss) * 1024
+  }
+
+  /// The seconds that `body` takes.
+  static func seconds(_ body: () throws -> Void) rethrows -> Double {
+    let start = ContinuousClock.now
+    try body()
+    let time = (ContinuousClock.now - start).components
+    return Double(time.seconds) + Double(time.attoseconds) * 1e-18
+  }
+}
