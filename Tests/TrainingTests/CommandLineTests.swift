@@ -152,7 +152,7 @@ struct CommandLineTests {
     // The second rank is killed once a checkpoint is there.
     let checkpoint = small.folder + "/b/train/checkpoint-40"
     #expect(Program.wait { FileManager.default.fileExists(atPath: checkpoint) })
-    #expect(Program.shell("pkill -KILL -n -f '[i]sogloss train .*\(small.folder)/b'") == 0)
+    #expect(kill(try #require(Program.ranks(writing: small.folder + "/b").last), SIGKILL) == 0)
     let killed = Date()
     let outcome = broken.finish()
     #expect(Date().timeIntervalSince(killed) < 10)
@@ -176,12 +176,13 @@ struct CommandLineTests {
     let run = try Program.start(
       ["train", config, "max_steps=100000", "--out", small.folder + "/a"],
       launcher: Program.mpirun(2))
-    let ranks = "-f '^[^ ]*isogloss train .*\(small.folder)/a'"
     #expect(Program.wait { FileManager.default.fileExists(atPath: small.folder + "/a/train") })
     usleep(500_000)
-    #expect(Program.shell("pkill -STOP -n \(ranks)") == 0)
+    let ranks = Program.ranks(writing: small.folder + "/a")
+    try #require(ranks.count == 2)
+    #expect(kill(ranks[1], SIGSTOP) == 0)
     usleep(500_000)
-    #expect(Program.shell("pkill -TERM -o \(ranks)") == 0)
+    #expect(kill(ranks[0], SIGTERM) == 0)
     let outcome = run.finish()
     let lines = outcome.error.split(separator: "\n").filter { $0.hasPrefix("isogloss:") }
     #expect(lines.count == 1, "\(outcome.error)")
@@ -301,6 +302,16 @@ enum Program {
   static func mpirun(_ ranks: Int) -> [String] {
     ["mpirun"] + (getuid() == 0 ? ["--allow-run-as-root"] : [])
       + ["--oversubscribe", "--bind-to", "none", "-n", "\(ranks)"]
+  }
+
+  /// The processes of the program, not of its launcher, that have `folder` among their arguments, oldest first.
+  static func ranks(writing folder: String) -> [pid_t] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return names.compactMap { pid_t($0) }.sorted().filter { process in
+      let bytes = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") ?? Data()
+      let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+      return words.first?.hasSuffix("/isogloss") ?? false && words.contains(folder)
+    }
   }
 
   /// Waits for what must come within a minute.
