@@ -208,4 +208,4 @@ static void adamw(float *p, const float *g, float *m, float *v, size_t count, co
 const ck_table ck_table_reference = {
     "reference", runs_here, add, scale, tanh_forward, tanh_backward, gelu_forward, gelu_backward, from_f16, from_bf16,
     all_finite, sum_of_squares, add_bias, bias_gelu, column_sums, bias_dropout_add, dropout, layernorm_forward,
-    layernorm_backward, layernorm_parameters, attention_scratch, attention_forward, attention_backward, multiply_each, adamw};
+    layernorm_backward, layernorm_parameters, NULL, NULL, NULL, attention_scratch, attention_forward, attention_backward, multiply_each, adamw};

@@ -57,3 +57,67 @@ static void product(float *c, size_t c_stride, left a, const float *b, size_t b_
   case 1: product_rows(c, c_stride, a, b, b_stride, depth, 1, columns, add_to); break;
   }
 }
+
+// ---- Products with weights: strips of columns of B, packed once into the cache, against rows of A.
+
+enum { PANEL = 2 * LANES };
+typedef VECTOR(float, 8) v8;
+
+static size_t product_scratch(size_t depth) { return depth * (CK_STRIP + PANEL); }
+
+INLINE v8 get8(const float *p) {
+  v8 v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+#define PAIR(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+/// Eight runs of eight floats, `from` apart, as columns whose rows are PANEL floats apart.
+INLINE void transpose8(float *to, const float *p, size_t from) {
+  v8 r[8], s[8];
+  for (size_t i = 0; i < 8; i++) r[i] = get8(p + i * from);
+  for (size_t i = 0; i < 8; i += 2) {
+    s[i] = PAIR(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    s[i + 1] = PAIR(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (size_t i = 0; i < 8; i += 4)
+    for (size_t j = 0; j < 2; j++) {
+      r[i + 2 * j] = PAIR(s[i + j], s[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      r[i + 2 * j + 1] = PAIR(s[i + j], s[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  for (size_t i = 0; i < 4; i++) {
+    v8 low = PAIR(r[i], r[i + 4], 0, 1, 2, 3, 8, 9, 10, 11), high = PAIR(r[i], r[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    memcpy(to + i * PANEL, &low, sizeof low);
+    memcpy(to + (i + 4) * PANEL, &high, sizeof high);
+  }
+}
+
+/// A panel: [depth × PANEL], zeros after the last column.
+INLINE void pack_panel(float *to, const float *b, size_t stride, bool transposed, size_t depth, size_t columns) {
+  if (!transposed) {
+    for (size_t k = 0; k < depth; k++, to += PANEL, b += stride) {
+      put(to, get(b, columns < LANES ? columns : LANES), LANES);
+      put(to + LANES, columns > LANES ? get(b + LANES, columns - LANES) : (vf)(0.0f), LANES);
+    }
+    return;
+  }
+  if (columns < PANEL) memset(to, 0, depth * PANEL * sizeof(float));
+  for (size_t n = 0; n < columns; n += 8) {
+    size_t k = 0;
+    if (columns - n >= 8)
+      for (; depth - k >= 8; k += 8) transpose8(to + k * PANEL + n, b + n * stride + k, stride);
+    for (; k < depth; k++)
+      for (size_t i = n; i < columns && i < n + 8; i++) to[k * PANEL + i] = b[i * stride + k];
+  }
+}
+
+static void product_pack(float *packed, const float *b, size_t stride, bool transposed, size_t depth, size_t columns) {
+  for (size_t j = 0; j < columns; j += PANEL)
+    pack_panel(packed + j * depth, b + (transposed ? j * stride : j), stride, transposed, depth,
+               columns - j < PANEL ? columns - j : PANEL);
+}
+static void product_packed(float *c, size_t c_stride, const float *a, size_t a_stride, size_t rows, const float *packed,
+                           size_t depth, size_t columns, bool add_to) {
+  left part = {a, a_stride, 1};
+  for (size_t j = 0; j < columns; j += PANEL)
+    product(c + j, c_stride, part, packed + j * depth, PANEL, depth, rows, columns - j < PANEL ? columns - j : PANEL, add_to);
+}

@@ -11,6 +11,9 @@
 
 struct ck_adamw;
 
+/// The columns of a strip of a product: a multiple of every table's panel.
+enum { CK_STRIP = 96 };
+
 /// What a dropout call needs to name its random numbers: Philox4x32-10 with key (key0, key1) and counter
 /// (element / 4, row's token, op, row's item); element e takes word e mod 4. An element is dropped if its
 /// word is below `threshold` (= rate × 2³²), else multiplied by `scale` (= 1 / (1 − rate)).
@@ -83,6 +86,18 @@ typedef struct ck_table {
   /// dgamma[c] = Σ_r dy[r, c] x̂[r, c], dbeta[c] = Σ_r dy[r, c], rows in order; `columns` of rows `stride` apart.
   void (*layernorm_parameters)(float *dgamma, float *dbeta, const float *dy, const float *xhat, size_t rows,
                                size_t columns, size_t stride);
+
+  // ---- products C = A·B, strip by strip of B's columns; NULL in a table that has none faster than a library's
+  /// Floats that a packed strip takes.
+  size_t (*product_scratch)(size_t depth);
+  /// Packs some columns of B, at most CK_STRIP: element (k, n) is at b[k · stride + n], or where `transposed` at
+  /// b[n · stride + k].
+  void (*product_pack)(float *packed, const float *b, size_t stride, bool transposed, size_t depth, size_t columns);
+  /// C = A·B, or C += A·B, for the packed columns: C [rows × columns], A [rows × depth], rows `…_stride` apart. Each
+  /// element of C is one sum in the order of `depth`, with one rounding a term: its bits depend on its row and column
+  /// alone. Fastest with up to 48 rows at a time.
+  void (*product_packed)(float *c, size_t c_stride, const float *a, size_t a_stride, size_t rows, const float *packed,
+                         size_t depth, size_t columns, bool add_to);
 
   // ---- attention of one head of one sequence
   size_t (*attention_scratch)(size_t length, size_t width);             // in floats
