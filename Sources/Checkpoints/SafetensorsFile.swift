@@ -58,6 +58,21 @@ import Foundation
     }
   }
 
+  /// Checks by size and time that nobody has written to the file since it was opened, whatever its path
+  /// names by now.
+  public func confirmUnwritten() throws(CheckpointError) {
+    guard FileIdentity(try file.information()) == identity else {
+      throw CheckpointError(.data, path, "was written to while it was in use")
+    }
+  }
+
+  /// Where the tensor `name` lies, for mapping: a descriptor that is open while this object lives, and the
+  /// byte. Nil if it is not stored as F32.
+  public func place(of name: String) -> (descriptor: Int32, offset: Int)? {
+    guard let tensor = self[name], tensor.elementType == .f32 else { return nil }
+    return (file.descriptor, tensor.byteRange.lowerBound)
+  }
+
   // MARK: Reading
 
   /// Gives the bytes of the tensor `name`, row-major and little-endian, without copying.

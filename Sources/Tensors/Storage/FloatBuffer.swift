@@ -1,6 +1,6 @@
 import Glibc
 
-/// A run of floats on pages of its own, zero at first and aligned to 64 bytes.
+/// A run of floats on pages of its own, zero at first and aligned to 64 bytes, or partly the pages of a file.
 ///
 /// The kernel is asked for huge pages, but where rows here and there are used. Memory that is never written
 /// costs nothing. The buffer may be
@@ -8,15 +8,54 @@ import Glibc
 @safe public final class FloatBuffer: @unchecked Sendable {
   public let count: Int
   let base: UnsafeMutablePointer<Float>
+  private let pages: UnsafeMutableRawPointer
   private let byteCount: Int
+  private static let pageBytes = 4096
 
   /// Traps if the machine has no memory left, since no caller can go on without it.
   ///
   /// - Parameter scattered: The first floats, of which few parts will be used: they get small pages.
-  public init(count: Int, scattered: Int = 0) {
+  public convenience init(count: Int, scattered: Int = 0) {
+    self.init(count: count, scattered: scattered, displacement: 0)
+  }
+
+  /// The first `mapped` floats are those of a file from a byte on, the others zero.
+  ///
+  /// The file's pages are shared with all that reads it until one is written, which copies it. All floats then
+  /// lie as the file's do, perhaps not aligned.
+  ///
+  /// - Returns: nil if the file cannot be mapped so, or does not have so many bytes.
+  convenience init?(count: Int, mapped: Int, file descriptor: Int32, offset: Int) {
+    precondition(mapped <= count && offset >= 0, "\(mapped) of \(count) floats from \(offset)")
+    let bytes = mapped * MemoryLayout<Float>.stride
+    var information = stat()
+    guard offset % MemoryLayout<Float>.alignment == 0,
+      unsafe fstat(descriptor, &information) == 0, Int(information.st_size) - offset >= bytes
+    else { return nil }
+    let displacement = offset % Self.pageBytes
+    self.init(count: count, scattered: mapped, displacement: displacement)
+    // Whole pages are mapped; what is left of the last one, which other floats share, is read.
+    let whole = (displacement + bytes) / Self.pageBytes * Self.pageBytes
+    if whole > 0 {
+      let result = unsafe mmap(
+        pages, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, descriptor,
+        offset - displacement)
+      guard unsafe result == pages else { return nil }
+    }
+    var done = max(0, whole - displacement)
+    while done < bytes {
+      let read = unsafe pread(
+        descriptor, UnsafeMutableRawPointer(base) + done, bytes - done, offset + done)
+      if read < 0 && errno == EINTR { continue }
+      guard read > 0 else { return nil }
+      done += read
+    }
+  }
+
+  private init(count: Int, scattered: Int, displacement: Int) {
     precondition(count >= 0, "a buffer of \(count) floats")
     self.count = count
-    byteCount = max(count, 1) * MemoryLayout<Float>.stride
+    byteCount = displacement + max(count, 1) * MemoryLayout<Float>.stride
     let mapped = unsafe mmap(
       nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
     guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
@@ -26,12 +65,15 @@ import Glibc
     _ = unsafe madvise(mapped, byteCount, 14)
     precondition(scattered >= 0 && scattered <= count, "\(scattered) of \(count) floats")
     if scattered > 0 {
-      _ = unsafe madvise(mapped, (scattered * MemoryLayout<Float>.stride + 4095) & ~4095, 15)
+      let bytes = displacement + scattered * MemoryLayout<Float>.stride
+      let rounded = (bytes + Self.pageBytes - 1) / Self.pageBytes * Self.pageBytes
+      _ = unsafe madvise(mapped, rounded, 15)
     }
-    unsafe base = mapped.bindMemory(to: Float.self, capacity: max(count, 1))
+    unsafe pages = mapped
+    unsafe base = (mapped + displacement).bindMemory(to: Float.self, capacity: max(count, 1))
   }
 
-  deinit { unsafe munmap(base, byteCount) }
+  deinit { unsafe munmap(pages, byteCount) }
 
   /// Calls `body` with the floats of `range`, or with all, for reading.
   public func withSpan<Result, Failure: Error>(

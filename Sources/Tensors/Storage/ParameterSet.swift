@@ -49,6 +49,27 @@ public struct ParameterSet: Sendable {
     return try storage.withSpan(entry.offset..<entry.offset + entry.count, body)
   }
 
+  /// Lets the first table, at the start of the buffer, be the floats of a file from a byte on.
+  ///
+  /// Nothing is read until it is used, and rows that are written are copied then. The file must not be shortened
+  /// meanwhile: touching a page that is gone ends the process.
+  ///
+  /// - Returns: False, with nothing done, if the entry is no such table or the file cannot be mapped so.
+  public mutating func map(entry: Int, file descriptor: Int32, offset: Int) -> Bool {
+    guard entry == 0, layout.entries[0].isTable,
+      let buffer = FloatBuffer(
+        count: layout.count, mapped: layout.entries[0].count, file: descriptor, offset: offset)
+    else { return false }
+    let rest = layout.entries[0].count..<layout.count
+    if version > 0 {
+      unsafe (buffer.base + rest.lowerBound).update(
+        from: storage.base + rest.lowerBound, count: rest.count)
+    }
+    storage = buffer
+    version += 1
+    return true
+  }
+
   /// A hash of the bits of all weights: equal weights have equal hashes.
   public var hash: UInt64 {
     preconditionSettled()

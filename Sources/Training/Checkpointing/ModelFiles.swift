@@ -9,6 +9,8 @@ public struct LabelledModel: Sendable {
   /// The labels of each head.
   public var labels: [LabelSet]
   public var parameters: ParameterSet
+  /// The file whose pages hold the word table, if it is mapped.
+  private var mapped: SafetensorsFile?
 
   public init(classifier: TokenClassifier, labels: [LabelSet], parameters: ParameterSet) {
     self.classifier = classifier
@@ -147,9 +149,10 @@ extension LabelledModel {
   ///
   /// - Parameters:
   ///   - needsHeads: Whether a missing head is an error; a missing part of the encoder always is.
+  ///   - mapsTable: Whether the word table, stored as fp32, may stay in the file until rows of it are used.
   /// - Throws: ``CheckpointError`` naming the tensor that is missing or of another shape.
   public mutating func readWeights(
-    directory: String, needsHeads: Bool
+    directory: String, needsHeads: Bool, mapsTable: Bool = false
   ) throws(CheckpointError) -> WeightReport {
     let weights = try CheckpointWeights(directory: directory)
     var report = WeightReport()
@@ -168,6 +171,15 @@ extension LabelledModel {
       {
         report.missing.append(entry.name)
         continue
+      }
+      if mapsTable, weights[name]?.shape == entry.shape {
+        let file = try weights.file(of: name)
+        if let place = file.place(of: name),
+          parameters.map(entry: index, file: place.descriptor, offset: place.offset)
+        {
+          mapped = file
+          continue
+        }
       }
       try parameters.update(entry: index) { (span) throws(CheckpointError) in
         try weights.read(name, shape: entry.shape, into: &span)
@@ -221,6 +233,7 @@ extension LabelledModel {
   public func write(
     into directory: String, base: HuggingFaceConfig?, tokenizer: any Tokenizer
   ) throws(CheckpointError) {
+    try mapped?.confirmUnwritten()
     let config = classifier.configuration.huggingFace(
       over: base, labels: headLabels, specials: tokenizer.specials)
     try config.write(directory: directory)

@@ -29,7 +29,7 @@ public struct LoadedModel {
     var model = LabelledModel(
       classifier: classifier, labels: facts.labels,
       parameters: ParameterSet(layout: classifier.layout))
-    _ = try model.readWeights(directory: directory, needsHeads: true)
+    _ = try model.readWeights(directory: directory, needsHeads: true, mapsTable: true)
     self.model = model
     tokenizer = try TokenizerLoader.load(directory)
     guard tokenizer.vocabularySize <= encoder.vocabularySize else {

@@ -10,7 +10,7 @@ extension Run {
   public func plan() throws -> String {
     var text = context.configuration.description
     for (index, stage) in context.configuration.stages.enumerated() {
-      let model = freshModel(for: stage)
+      let model = emptyModel(for: stage)
       let trainer = StageTrainer(
         context: context, stage: stage, index: index, directory: "", model: model)
       text +=

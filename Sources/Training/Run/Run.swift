@@ -63,8 +63,8 @@ public struct Run {
 
   private let encoderConfiguration: EncoderConfiguration
 
-  /// A model of this run's shape with random weights: those of the encoder, and of its heads.
-  func freshModel(for stage: Stage) -> LabelledModel {
+  /// A model of this run's shape, all of whose weights are still zero.
+  func emptyModel(for stage: Stage) -> LabelledModel {
     let configuration = context.configuration
     var encoder = encoderConfiguration
     if let rate = stage.training.hiddenDropoutProb { encoder.hiddenDropout = Float(rate) }
@@ -76,11 +76,28 @@ public struct Run {
       encoder, head: HeadKind(rawValue: configuration.head.rawValue) ?? .softmax,
       languages: labels.count == 1 ? [] : context.corpora.map(\.code),
       labelCounts: labels.map(\.count))
-    var parameters = ParameterSet(layout: classifier.layout)
-    classifier.initialise(
-      &parameters, entries: Array(classifier.layout.entries.indices),
-      seed: UInt64(bitPattern: Int64(configuration.seed)), in: context.workspace)
-    return LabelledModel(classifier: classifier, labels: labels, parameters: parameters)
+    return LabelledModel(
+      classifier: classifier, labels: labels, parameters: ParameterSet(layout: classifier.layout))
+  }
+
+  /// The weights that a stage begins with: those of its source, and random ones where it has none.
+  private func firstModel(of stage: Stage) throws -> LabelledModel {
+    var model = emptyModel(for: stage)
+    var new = model.classifier.layout.entries.map(\.name)
+    if let source = initialisation(of: stage) {
+      let report = try model.readWeights(directory: source, needsHeads: false, mapsTable: true)
+      new = report.missing
+      if !new.isEmpty {
+        context.reporter.line("\(stage.name): new, not in \(source): \(Self.few(new))")
+      }
+      if !report.unused.isEmpty {
+        context.reporter.line("\(stage.name): unused of \(source): \(Self.few(report.unused))")
+      }
+    }
+    model.classifier.initialise(
+      &model.parameters, entries: new.compactMap(model.classifier.layout.index(of:)),
+      seed: UInt64(bitPattern: Int64(context.configuration.seed)), in: context.workspace)
+    return model
   }
 
   /// Makes the run's directory, or sees to it that the one that is there is this run's.
@@ -108,22 +125,12 @@ public struct Run {
         results.append(done)
         continue
       }
-      var model = freshModel(for: stage)
-      if let source = initialisation(of: stage) {
-        let report = try model.readWeights(directory: source, needsHeads: false)
-        if !report.missing.isEmpty {
-          context.reporter.line(
-            "\(stage.name): new, not in \(source): \(Self.few(report.missing))")
-        }
-        if !report.unused.isEmpty {
-          context.reporter.line("\(stage.name): unused of \(source): \(Self.few(report.unused))")
-        }
-      }
       var checkpoint: String?
       if resume != .no { checkpoint = try newestCheckpoint(place) }
       if let path = named { (checkpoint, named) = (path, nil) }
       var trainer = StageTrainer(
-        context: context, stage: stage, index: index, directory: place, model: model)
+        context: context, stage: stage, index: index, directory: place,
+        model: try firstModel(of: stage))
       trainer.keepsMoments = hasHeir(stage)
       if !stage.resetOptimizer, case .stage(let name) = stage.start {
         trainer.parent = context.configuration.stages.first { $0.name == name }.map(stageDirectory)

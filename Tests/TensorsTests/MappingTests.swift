@@ -1,0 +1,82 @@
+import Determinism
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+
+/// A table that stays in its file: read where it lies, copied where it is written.
+@Suite struct MappingTests {
+  private static let columns = 8
+
+  private static func layout(rows: Int) -> ParameterLayout {
+    var layout = ParameterLayout()
+    _ = layout.addTable("words", rows, columns)
+    _ = layout.add("bias", 5)
+    return layout
+  }
+
+  /// A file of `offset` bytes and then `values`, opened, its name already gone.
+  private func file(_ values: [Float], offset: Int, tail: Int = 0) throws -> FileHandle {
+    let path = NSTemporaryDirectory() + "mapping-\(UUID().uuidString)"
+    var bytes = Data(repeating: 0xEE, count: offset)
+    bytes.append(Self.data(values))
+    bytes.append(Data(repeating: 0xEE, count: tail))
+    try bytes.write(to: URL(fileURLWithPath: path))
+    let handle = try #require(FileHandle(forUpdatingAtPath: path))
+    try FileManager.default.removeItem(atPath: path)
+    return handle
+  }
+
+  private static func data(_ values: [Float]) -> Data {
+    unsafe values.withUnsafeBufferPointer { unsafe Data(buffer: $0) }
+  }
+
+  private func values(_ rows: Int) -> [Float] {
+    var random = RandomStream(seed: 3, "mapping")
+    return random.floats(rows * Self.columns, in: -1...1)
+  }
+
+  private func table(_ set: ParameterSet, _ entry: Int = 0) -> [Float] {
+    set.read(entry: entry) { span in span.indices.map { span[$0] } }
+  }
+
+  /// Tables smaller than a page, of whole pages and of parts, from bytes at a page's begin, middle and end.
+  @Test(arguments: [1, 100, 128, 1000], [0, 4, 64, 4092, 4096, 8200])
+  func mappedFloatsAreTheFiles(rows: Int, offset: Int) throws {
+    let expected = values(rows)
+    let file = try file(expected, offset: offset, tail: rows % 2 * 4)
+    var set = ParameterSet(layout: Self.layout(rows: rows))
+    set.update(entry: 1) { span in
+      for i in span.indices { span[i] = Float(i) + 0.5 }
+    }
+    let isMapped = set.map(entry: 0, file: file.fileDescriptor, offset: offset)
+    try #require(isMapped)
+    #expect(table(set) == expected)
+    #expect(table(set, 1) == [0.5, 1.5, 2.5, 3.5, 4.5])
+
+    set.update(entry: 0) { span in span[span.count - 1] = 7 }
+    #expect(table(set) == expected.dropLast() + [7])
+    try file.seek(toOffset: 0)
+    let bytes = try #require(try file.readToEnd())
+    #expect(Data(bytes[offset..<offset + expected.count * 4]) == Self.data(expected))
+  }
+
+  @Test func aFileTooShortIsNotMapped() throws {
+    let file = try file(values(9), offset: 8)
+    var set = ParameterSet(layout: Self.layout(rows: 10))
+    for offset in [8, 1 << 40] {
+      let isMapped = set.map(entry: 0, file: file.fileDescriptor, offset: offset)
+      #expect(!isMapped)
+    }
+    #expect(table(set) == Array(repeating: 0, count: 80))
+  }
+
+  @Test func whatIsNoTableOrNotAlignedIsNotMapped() throws {
+    let file = try file(values(10), offset: 2)
+    var set = ParameterSet(layout: Self.layout(rows: 10))
+    for (entry, offset) in [(1, 0), (0, 2)] {
+      let isMapped = set.map(entry: entry, file: file.fileDescriptor, offset: offset)
+      #expect(!isMapped)
+    }
+  }
+}
