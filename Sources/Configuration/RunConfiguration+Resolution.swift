@@ -15,7 +15,7 @@ extension RunConfiguration {
     for field in RunFile.ownFields { field.apply(file, &self) }
     tokenizer = file.tokenizer.map { Self.joined(folder, $0.value) }
     columns = try Columns(file.columns)
-    try checkPrecision(file)
+    try readBF16(file)
     try checkWindows(file)
     stages = try StageBuilder(file: root, run: self, folder: folder).stages()
   }
@@ -25,10 +25,17 @@ extension RunConfiguration {
     path.hasPrefix("/") ? path : folder + path
   }
 
-  private func checkPrecision(_ file: RunFile) throws(ConfigError) {
-    let asked = file.bf16?.value == true ? file.bf16?.place : nil
-    guard let place = precision == .bf16 ? file.precision?.place : asked else { return }
-    throw ConfigError(place, "bf16 is not available in this version; use precision: fp32")
+  /// `bf16: true` says what `precision: bf16` says.
+  private mutating func readBF16(_ file: RunFile) throws(ConfigError) {
+    guard let bf16 = file.bf16 else { return }
+    let named: Precision = bf16.value ? .bf16 : .fp32
+    if let precision = file.precision, precision.value != named {
+      throw ConfigError(
+        bf16.place,
+        "bf16: \(bf16.value) and precision: \(precision.value.rawValue) exclude each other; give one"
+      )
+    }
+    precision = named
   }
 
   private func checkWindows(_ file: RunFile) throws(ConfigError) {

@@ -58,7 +58,8 @@ struct RunFile: ConfigRecord {
       "Parts each batch is cut into; the most ranks there can be."),
     Field(
       "precision", \.precision, into: \.precision,
-      "Number format of products; bf16 is not available yet."),
+      "What the factors of products are rounded to: fp32, or bf16 where the processor multiplies it."
+    ),
     Field(
       "bf16", \.bf16, default: "false", "Hugging Face's way to say precision: bf16."),
     Field(

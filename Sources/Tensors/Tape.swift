@@ -133,15 +133,18 @@ public struct DropoutKey: Sendable {
 
   /// Records what an operation does backwards, and what that costs.
   func record(
-    _ name: @autoclosure () -> String, flops: Double = 0, bytes: Double = 0,
-    _ node: @escaping () -> Void
+    _ name: @autoclosure () -> String, flops: Double = 0, isRounded: Bool = false,
+    bytes: Double = 0, _ node: @escaping () -> Void
   ) {
     guard let profile = workspace.profile else {
       nodes.append(node)
       return
     }
     let name = name() + " backward"
-    nodes.append { profile.measure(name, flops: flops, bytes: bytes, node) }
+    nodes.append {
+      profile.measure(
+        name, flops: flops, isRounded: isRounded, bytes: bytes, node)
+    }
   }
 
   /// The bytes that `passes` reads or writes of a matrix move.

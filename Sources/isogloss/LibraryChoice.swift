@@ -3,7 +3,10 @@ import Glibc
 /// Makes the libraries that choose kernels by processor follow `ISOGLOSS_KERNELS`.
 enum LibraryChoice {
   /// OpenBLAS's name for the processors of each kernel table.
-  private static let cores = ["reference": "Prescott", "avx2": "Haswell", "avx512": "SkylakeX"]
+  private static let cores = [
+    "reference": "Prescott", "avx2": "Haswell", "avx512": "SkylakeX", "avx512-bf16": "Cooperlake",
+    "amx": "Cooperlake",
+  ]
 
   /// Starts the program again with OpenBLAS's variable set, if kernels are forced and it is not: the library
   /// has chosen before any line of the program runs.

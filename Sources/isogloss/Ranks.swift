@@ -80,8 +80,33 @@ enum Ranks {
     return Launch.isUnderLauncher ? 1 : ProcessInfo.processInfo.activeProcessorCount
   }
 
-  static func workspace(_ arguments: ParsedArguments) throws -> Workspace {
-    Workspace(kernels: try KernelTable.chosen(), threadCount: try threads(arguments))
+  /// What a rank computes with. Its products are bf16 where that is asked for and the processor has it.
+  static func workspace(
+    _ arguments: ParsedArguments, precision: Precision = .fp32
+  ) throws -> Workspace {
+    let kernels = try KernelTable.chosen()
+    return Workspace(
+      kernels: kernels, threadCount: try threads(arguments),
+      precision: kernels.precision(precision))
+  }
+
+  /// What a command's option `--precision` asks for.
+  static let precision = Option(
+    "precision", value: "fp32|bf16", default: "fp32",
+    "Of the factors of products; bf16 where the processor multiplies it, else fp32.")
+
+  static func precision(_ arguments: ParsedArguments) throws -> Precision {
+    let name = try arguments.choice("precision", of: ["fp32", "bf16"])
+    return name.flatMap(Precision.init) ?? .fp32
+  }
+
+  /// One line if bf16 was asked for and this processor does not multiply it.
+  static func fallback(_ workspace: Workspace, asked: Precision) -> String? {
+    let kernels = workspace.kernels
+    guard asked == .bf16, kernels.bf16Unit == nil else { return nil }
+    return workspace.precision == .bf16
+      ? "bf16 is emulated with \(kernels.name) kernels, as ISOGLOSS_BF16 asks: its roundings, not its speed"
+      : "bf16: the \(kernels.name) kernels multiply no bf16 here; products stay in fp32"
   }
 
   private static let isTerminal = isatty(2) == 1

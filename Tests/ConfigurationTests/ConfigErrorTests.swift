@@ -116,8 +116,10 @@ private let wrongSums: [WrongFile] = [
   after("sampling_alpha: -1\n", "c.yaml:10:17: sampling_alpha: must be at least 0.0"),
   after("shards: 0\n", "c.yaml:10:9: shards: must be from 1 to 65536, found the number 0"),
   after("columns: {tag: 0}\n", "c.yaml:10:10: columns: token and tag are both column 0"),
-  after("bf16: true\n", "c.yaml:10:7: bf16 is not available in this version"),
-  after("precision: bf16\n", "c.yaml:10:12: bf16 is not available in this version"),
+  after(
+    "bf16: true\nprecision: fp32\n",
+    "c.yaml:10:7: bf16: true and precision: fp32 exclude each other; give one"),
+  after("precision: fp16\n", "c.yaml:10:12: precision: unknown value 'fp16'; known: fp32, bf16"),
   after("max_length: 2\n", "c.yaml:10:13: max_length: must be from 3 to"),
   after(
     "max_length: 64\nwindow_stride: 62\n",

@@ -21,7 +21,7 @@ import Testing
 @Test func theWideTableIsForTestsOnly() {
   #expect(!Kernels.all.contains { $0.name == "wide" })
   #if arch(x86_64)
-    #expect(Kernels.all.map(\.name) == ["avx512", "avx2", "reference"])
+    #expect(Kernels.all.map(\.name) == ["amx", "avx512-bf16", "avx512", "avx2", "reference"])
     #expect(Kernels(named: "wide")?.name == "wide")
   #endif
 }

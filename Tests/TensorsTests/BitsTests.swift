@@ -8,19 +8,22 @@ import Testing
   func threadsAndAlignmentLeaveTheBits(_ one: Case, _ table: KernelTable) {
     let values = one.values()
     let key = DropoutKey(seed: 3, stage: 0, step: 7, pass: 0)
-    var hashes: Set<UInt64> = []
-    for threads in 1...4 {
-      let workspace = Workspace(kernels: table, threadCount: threads)
-      for misalignment in [0, 1, 3, 8] {
-        workspace.misalign(by: misalignment)
-        hashes.insert(one.result(values, in: workspace, dropout: key).hash)
+    for precision in [Precision.fp32, .bf16] {
+      var hashes: Set<UInt64> = []
+      for threads in 1...4 {
+        let workspace = Workspace(kernels: table, threadCount: threads, precision: precision)
+        for misalignment in [0, 1, 3, 8] {
+          workspace.misalign(by: misalignment)
+          hashes.insert(one.result(values, in: workspace, dropout: key).hash)
+        }
+        workspace.stop()
       }
-      workspace.stop()
+      #expect(hashes.count == 1, "\(one.name), \(precision)")
     }
-    #expect(hashes.count == 1, "\(one.name)")
   }
 
-  @Test func largeOperationsHaveTheSameBitsForAnyThreads() {
+  @Test(arguments: [Precision.fp32, .bf16])
+  func largeOperationsHaveTheSameBitsForAnyThreads(precision: Precision) {
     var hashes: Set<UInt64> = []
     let bounds = [0, 150, 150, 420, 700]
     let case1 = Case(
@@ -36,7 +39,7 @@ import Testing
       }, reference: { _ in [] })
     let values = case1.values()
     for threads in 1...4 {
-      let workspace = Workspace(kernels: .forTests, threadCount: threads)
+      let workspace = Workspace(kernels: .forTests, threadCount: threads, precision: precision)
       let key = DropoutKey(seed: 3, stage: 0, step: 7, pass: 0)
       for _ in 0..<2 { hashes.insert(case1.result(values, in: workspace, dropout: key).hash) }
       workspace.stop()
@@ -45,15 +48,15 @@ import Testing
   }
 
   /// A batch of two segments: each alone gives the same rows, and the same part of every sum.
-  @Test(arguments: [[0, 40, 64], [0, 33, 64], [0, 1, 64]])
-  func aSegmentAloneHasTheBitsThatItHasBesideAnother(bounds: [Int]) {
+  @Test(arguments: [[0, 40, 64], [0, 33, 64], [0, 1, 64]], [Precision.fp32, .bf16])
+  func aSegmentAloneHasTheBitsThatItHasBesideAnother(bounds: [Int], precision: Precision) {
     func block(_ rows: Int) -> Case {
       Case(
         name: "segment", segmentBounds: [0, rows], inputs: [24], parameters: [[40, 24], [40]],
         run: { tape, x, p in tape.linear(x[0], p[0], p[1], activation: .gelu) },
         reference: { _ in [] })
     }
-    let workspace = Workspace(kernels: .forTests, threadCount: 2)
+    let workspace = Workspace(kernels: .forTests, threadCount: 2, precision: precision)
     var both = block(64)
     both.segmentBounds = bounds
     let values = both.values()

@@ -263,6 +263,28 @@ struct CommandLineTests {
     #expect(facts["numerics"]?.contains("kernels, OpenBLAS") ?? false)
   }
 
+  /// A table without bf16 instructions trains in fp32 and says so, or rounds as bf16 does if it is told to.
+  @Test func bf16FallsBackAndSaysSo() throws {
+    let small = try SmallRun(sentences: 40)
+    defer { small.remove() }
+    let config = small.folder + "/run.yaml"
+    try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
+    func train(_ name: String, _ overrides: [String], emulated: Bool = false) throws -> String {
+      let environment = ["env", "ISOGLOSS_KERNELS=reference"]
+      let outcome = try Program.run(
+        ["train", config, "max_steps=2", "--json", "--out", small.folder + "/" + name] + overrides,
+        launcher: environment + (emulated ? ["ISOGLOSS_BF16=emulate"] : []))
+      #expect(outcome.code == 0, "\(outcome.error)")
+      let says = outcome.error.contains("products stay in fp32")
+      #expect(says == (!overrides.isEmpty && !emulated), "\(outcome.error)")
+      let result = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
+      return try #require((result as? [String: Any])?["weightHash"] as? String)
+    }
+    let fp32 = try train("fp32", [])
+    #expect(try train("bf16", ["bf16=true"]) == fp32)
+    #expect(try train("emulated", ["bf16=true"], emulated: true) != fp32)
+  }
+
   @Test func tokenizersAreCompared() throws {
     let small = try SmallRun(sentences: 40)
     defer { small.remove() }

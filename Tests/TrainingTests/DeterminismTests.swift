@@ -8,6 +8,7 @@ import Training
 @Suite struct RunDeterminismTests {
   @Test(arguments: [
     [], ["head=crf"], ["labels=per-language"], ["per_step_sentences=null", "per_step_tokens=300"],
+    ["bf16=true"],
   ])
   func weightsHaveTheSameBitsForAnyRanksAndThreads(overrides: [String]) throws {
     let small = try SmallRun()

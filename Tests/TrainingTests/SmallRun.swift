@@ -52,7 +52,9 @@ struct SmallRun {
     _ configuration: RunConfiguration, over communicator: any Communicator = SingleRank(),
     threads: Int = 1, resume: Run.Resume = .no, stopAfter polls: Int? = nil
   ) throws -> [StageResult]? {
-    let workspace = Workspace(kernels: try KernelTable.chosen(), threadCount: threads)
+    let workspace = Workspace(
+      kernels: try KernelTable.chosen(), threadCount: threads,
+      precision: Precision(rawValue: configuration.precision.rawValue) ?? .fp32)
     defer { workspace.stop() }
     let counter = PollCounter()
     let run = try Run(

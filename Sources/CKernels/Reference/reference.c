@@ -205,7 +205,49 @@ static void adamw(float *p, const float *g, float *m, float *v, size_t count, co
   }
 }
 
+
+static uint16_t half_of(float f) {
+  uint32_t bits;
+  memcpy(&bits, &f, 4);
+  if (f != f) return (uint16_t)(bits >> 16 | 0x40);
+  uint32_t lost = bits & 0xFFFF, kept = bits >> 16;
+  return (uint16_t)(kept + (lost > 0x8000 || (lost == 0x8000 && kept & 1)));
+}
+static size_t whole_depth(size_t depth) { return (depth + CK_BF16_DEPTH - 1) / CK_BF16_DEPTH * CK_BF16_DEPTH; }
+static void bf16_rows(uint16_t *to, size_t to_stride, const float *x, size_t stride, size_t rows, size_t columns) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < whole_depth(columns); c++)
+      to[r * to_stride + c] = c < columns ? half_of(x[r * stride + c]) : 0;
+}
+static void bf16_columns(uint16_t *to, size_t to_stride, const float *x, size_t stride, size_t rows, size_t columns) {
+  for (size_t c = 0; c < columns; c++)
+    for (size_t r = 0; r < whole_depth(rows); r++)
+      to[c * to_stride + r] = r < rows ? half_of(x[r * stride + c]) : 0;
+}
+// A packed strip is B itself, [depth × columns].
+static size_t bf16_scratch(size_t depth) { return (depth * CK_STRIP + 1) / 2; }
+static void bf16_pack(void *packed, const float *b, size_t stride, bool transposed, size_t depth, size_t columns) {
+  uint16_t *to = packed;
+  for (size_t k = 0; k < depth; k++)
+    for (size_t n = 0; n < columns; n++) *to++ = half_of(transposed ? b[n * stride + k] : b[k * stride + n]);
+}
+static void bf16_packed(float *c, size_t c_stride, const uint16_t *a, size_t a_stride, size_t rows, const void *packed,
+                        size_t depth, size_t columns, bool add_to) {
+  const uint16_t *b = packed;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t n = 0; n < columns; n++) {
+      double sum = add_to ? c[r * c_stride + n] : 0;
+      for (size_t k = 0; k < depth; k++) {
+        float factors[2];
+        from_bf16(factors, (uint16_t[]){a[r * a_stride + k], b[k * columns + n]}, 2);
+        sum += (double)factors[0] * factors[1];
+      }
+      c[r * c_stride + n] = (float)sum;
+    }
+}
+
 const ck_table ck_table_reference = {
     "reference", runs_here, add, scale, tanh_forward, tanh_backward, gelu_forward, gelu_backward, from_f16, from_bf16,
     all_finite, sum_of_squares, add_bias, bias_gelu, column_sums, bias_dropout_add, dropout, layernorm_forward,
-    layernorm_backward, layernorm_parameters, NULL, NULL, NULL, attention_scratch, attention_forward, attention_backward, multiply_each, adamw};
+    layernorm_backward, layernorm_parameters, NULL, NULL, NULL,
+    NULL, bf16_scratch, bf16_rows, bf16_columns, bf16_pack, bf16_packed, attention_scratch, attention_forward, attention_backward, multiply_each, adamw};

@@ -71,13 +71,11 @@ INLINE v8 get8(const float *p) {
   return v;
 }
 #define PAIR(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-/// Eight runs of eight floats, `from` apart, as columns whose rows are PANEL floats apart.
-INLINE void transpose8(float *to, const float *p, size_t from) {
+INLINE void transpose_vectors(v8 *to, const v8 *from) {
   v8 r[8], s[8];
-  for (size_t i = 0; i < 8; i++) r[i] = get8(p + i * from);
   for (size_t i = 0; i < 8; i += 2) {
-    s[i] = PAIR(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-    s[i + 1] = PAIR(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    s[i] = PAIR(from[i], from[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    s[i + 1] = PAIR(from[i], from[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
   }
   for (size_t i = 0; i < 8; i += 4)
     for (size_t j = 0; j < 2; j++) {
@@ -85,10 +83,16 @@ INLINE void transpose8(float *to, const float *p, size_t from) {
       r[i + 2 * j + 1] = PAIR(s[i + j], s[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
     }
   for (size_t i = 0; i < 4; i++) {
-    v8 low = PAIR(r[i], r[i + 4], 0, 1, 2, 3, 8, 9, 10, 11), high = PAIR(r[i], r[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-    memcpy(to + i * PANEL, &low, sizeof low);
-    memcpy(to + (i + 4) * PANEL, &high, sizeof high);
+    to[i] = PAIR(r[i], r[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    to[i + 4] = PAIR(r[i], r[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
   }
+}
+/// Eight runs of eight floats, `from` apart, as columns whose rows are PANEL floats apart.
+INLINE void transpose8(float *to, const float *p, size_t from) {
+  v8 rows[8], columns[8];
+  for (size_t i = 0; i < 8; i++) rows[i] = get8(p + i * from);
+  transpose_vectors(columns, rows);
+  for (size_t i = 0; i < 8; i++) memcpy(to + i * PANEL, &columns[i], sizeof *columns);
 }
 
 /// A panel: [depth × PANEL], zeros after the last column.

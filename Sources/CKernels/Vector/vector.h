@@ -13,6 +13,10 @@
 
 #pragma clang diagnostic ignored "-Wpsabi"  // no vector is ever an argument of a real call
 
+#ifndef BF16_UNIT
+#define BF16_UNIT NULL
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 #define VECTOR(type, lanes) __attribute__((ext_vector_type(lanes))) type
 

@@ -13,6 +13,8 @@ struct ck_adamw;
 
 /// The columns of a strip of a product: a multiple of every table's panel.
 enum { CK_STRIP = 96 };
+/// bf16 factors are padded with zeros to a multiple of this along the depth of a product.
+enum { CK_BF16_DEPTH = 32 };
 
 /// What a dropout call needs to name its random numbers: Philox4x32-10 with key (key0, key1) and counter
 /// (element / 4, row's token, op, row's item); element e takes word e mod 4. An element is dropped if its
@@ -51,7 +53,7 @@ typedef struct ck_attention {
 } ck_attention;
 
 typedef struct ck_table {
-  const char *name;           // "reference", "avx2", "avx512"
+  const char *name;           // "reference", "avx2", "avx512", "avx512-bf16", "amx"
   bool (*runs_here)(void);
 
   // ---- element-wise over `count` floats
@@ -99,6 +101,22 @@ typedef struct ck_table {
   void (*product_packed)(float *c, size_t c_stride, const float *a, size_t a_stride, size_t rows, const float *packed,
                          size_t depth, size_t columns, bool add_to);
 
+  // ---- the same, of factors rounded to bf16 (to nearest, ties to even), with sums in fp32
+  /// What the processor multiplies bf16 with; NULL where fp32 instructions do it and nothing is gained.
+  const char *bf16_unit;
+  /// Floats that a packed strip takes.
+  size_t (*bf16_scratch)(size_t depth);
+  /// to[r · to_stride + c] = x[r · stride + c], and zeros up to a multiple of CK_BF16_DEPTH columns.
+  void (*bf16_rows)(uint16_t *to, size_t to_stride, const float *x, size_t stride, size_t rows, size_t columns);
+  /// to[c · to_stride + r] = x[r · stride + c], and zeros up to a multiple of CK_BF16_DEPTH rows.
+  void (*bf16_columns)(uint16_t *to, size_t to_stride, const float *x, size_t stride, size_t rows, size_t columns);
+  /// As product_pack; `packed` is aligned to 4 bytes.
+  void (*bf16_pack)(void *packed, const float *b, size_t stride, bool transposed, size_t depth, size_t columns);
+  /// As product_packed, with rows of A as bf16_rows or bf16_columns leave them. An element's bits depend on its row
+  /// and column alone. Fastest with 96 rows at a time.
+  void (*bf16_packed)(float *c, size_t c_stride, const uint16_t *a, size_t a_stride, size_t rows, const void *packed,
+                      size_t depth, size_t columns, bool add_to);
+
   // ---- attention of one head of one sequence
   size_t (*attention_scratch)(size_t length, size_t width);             // in floats
   void (*attention_forward)(const ck_attention *a, float *out);
@@ -124,3 +142,6 @@ const ck_table *const *ck_tables(size_t *count);
 const ck_table *ck_table_named(const char *name);
 /// The best table that runs here.
 const ck_table *ck_best_table(void);
+
+/// Whether the processor has AMX with bf16 and the kernel lets this process use its tiles; asks the kernel once.
+bool ck_tiles_allowed(void);

@@ -36,6 +36,11 @@ extension KernelTable {
       _ kernel: String, _ shape: String, passes: Int? = nil, flops: Double? = nil,
       _ body: () -> Void
     ) {
+      time(kernel, shape, passes.map { 4 * count * $0 }, flops, body)
+    }
+    func time(
+      _ kernel: String, _ shape: String, _ bytes: Int?, _ flops: Double?, _ body: () -> Void
+    ) {
       body()
       var repeats = 1
       var best = Double.infinity
@@ -51,7 +56,7 @@ extension KernelTable {
         KernelSpeed(
           table: name, kernel: kernel, shape: shape, nanoseconds: best * 1e9,
           gigaflops: flops.map { $0 / best * 1e-9 },
-          gigabytes: passes.map { Double(4 * count * $0) / best * 1e-9 }))
+          gigabytes: bytes.map { Double($0) / best * 1e-9 }))
     }
 
     let dense = "\(rows) × \(columns)"
@@ -86,8 +91,49 @@ extension KernelTable {
     }
     measure("sum_of_squares", dense, passes: 1) { _ = unsafe raw.pointee.sum_of_squares(a, count) }
     measure("adamw", dense, passes: 7) { unsafe raw.pointee.adamw(a, b, c, d, count, &with) }
-    for (length, width) in [(24, 32), (128, 64), (512, 64)] { attention(length, width, measure) }
+    products(time)
+    for (length, width) in [(24, 32), (128, 64), (512, 64)] { attention(length, width, time) }
     return found
+  }
+
+  /// Products of a strip of columns, packed, and what makes their factors.
+  private func products(
+    _ measure: (String, String, Int?, Double?, () -> Void) -> Void
+  ) {
+    let (rows, depth, columns) = (96, 384, Int(CK_STRIP))
+    let strip = unsafe max(
+      raw.pointee.bf16_scratch(depth), raw.pointee.product_scratch?(depth) ?? 0)
+    let memory = FloatBuffer(count: rows * (2 * depth + columns) + strip + columns * depth)
+    memory.withMutableSpan { span in for i in span.indices { span[i] = Float(i % 5 - 2) * 0.3 } }
+    let a = unsafe memory.base
+    let (halves, b) = unsafe (a + rows * depth, a + 2 * rows * depth)
+    let (c, packed) = unsafe (b + columns * depth, b + columns * depth + rows * columns)
+    let words = unsafe UnsafeMutableRawPointer(halves).assumingMemoryBound(to: UInt16.self)
+    let shape = "\(rows)×\(depth)×\(columns)"
+    let flops = 2 * Double(rows * depth * columns)
+    if let pack = unsafe raw.pointee.product_pack {
+      measure("product_pack", shape, 8 * columns * depth, nil) {
+        unsafe pack(packed, b, depth, true, depth, columns)
+      }
+      measure("product_packed", shape, nil, flops) {
+        unsafe raw.pointee.product_packed(
+          c, columns, a, depth, rows, packed, depth, columns, false)
+      }
+    }
+    measure("bf16_rows", shape, 6 * rows * depth, nil) {
+      unsafe raw.pointee.bf16_rows(words, depth, a, depth, rows, depth)
+    }
+    measure("bf16_columns", shape, 6 * rows * depth, nil) {
+      unsafe raw.pointee.bf16_columns(words, rows, a, depth, rows, depth)
+    }
+    measure("bf16_pack", shape, 6 * columns * depth, nil) {
+      unsafe raw.pointee.bf16_pack(packed, b, depth, true, depth, columns)
+    }
+    unsafe raw.pointee.bf16_rows(words, depth, a, depth, rows, depth)
+    measure("bf16_packed", shape, nil, flops) {
+      unsafe raw.pointee.bf16_packed(
+        c, columns, words, depth, rows, packed, depth, columns, false)
+    }
   }
 
   private func attention(

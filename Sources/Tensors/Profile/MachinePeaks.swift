@@ -6,6 +6,8 @@ import Glibc
 public struct MachinePeaks: Sendable {
   /// fp32 operations a second of OpenBLAS on matrices that stay in the caches.
   public var flopsPerSecond: Double
+  /// The same of bf16 products with fp32 sums, by the kernels; nil if the workspace rounds nothing.
+  public var bf16FlopsPerSecond: Double?
   /// Bytes a second of `a += b` over arrays larger than the caches.
   public var bytesPerSecond: Double
 
@@ -33,6 +35,8 @@ public struct MachinePeaks: Sendable {
     }
     flopsPerSecond = Double(threads * products * 2 * size * size * size) / best
 
+    if workspace.precision == .bf16 { bf16FlopsPerSecond = Self.bf16Peak(workspace) }
+
     let count = 16 << 20
     let arrays = FloatBuffer(count: 2 * count)
     arrays.withMutableSpan { span in for i in span.indices { span[i] = 1 } }
@@ -48,6 +52,35 @@ public struct MachinePeaks: Sendable {
     }
     bytesPerSecond = Double(count * 12) / best
   }
+
+  private static func bf16Peak(_ workspace: Workspace) -> Double {
+    let threads = workspace.threadCount
+    let kernels = unsafe workspace.kernels.raw
+    let (rows, depth, columns, products) = (96, 512, Int(CK_STRIP), 20)
+    let size = unsafe rows * depth / 2 + rows * columns + kernels.pointee.bf16_scratch(depth)
+    let operands = (0..<threads).map { _ in FloatBuffer(count: size) }
+    var best = Double.infinity
+    for _ in 0..<8 {
+      let start = Profile.now()
+      workspace.pool.run(threads) { task, _ in
+        let c = unsafe operands[task].base
+        let a = unsafe UnsafeMutableRawPointer(c + rows * columns)
+        for _ in 0..<products {
+          unsafe kernels.pointee.bf16_packed(
+            c, columns, a.assumingMemoryBound(to: UInt16.self), depth, rows,
+            a + rows * depth * 2, depth, columns, false)
+        }
+      }
+      best = min(best, Profile.now() - start)
+    }
+    return Double(threads * products * 2 * rows * depth * columns) / best
+  }
+}
+
+extension MachinePeaks {
+  func flops(isRounded: Bool) -> Double {
+    isRounded ? bf16FlopsPerSecond ?? flopsPerSecond : flopsPerSecond
+  }
 }
 
 extension Profile {
@@ -56,10 +89,13 @@ extension Profile {
   /// - Parameter total: The seconds of all steps: what no operation took stands in a row of its own.
   public func table(total: Double, peaks: MachinePeaks) -> String {
     var lines = [["operation", "calls", "ms", "share %", "GFLOP/s", "GB/s", "of peak %"]]
-    func line(_ name: String, _ calls: Int, _ seconds: Double, _ flops: Double, _ bytes: Double) {
+    func line(
+      _ name: String, _ calls: Int, _ seconds: Double, _ flops: Double, _ bytes: Double,
+      isRounded: Bool = false
+    ) {
       let isProduct = flops > 0
       let speed = seconds > 0 ? (isProduct ? flops : bytes) / seconds : 0
-      let peak = isProduct ? peaks.flopsPerSecond : peaks.bytesPerSecond
+      let peak = isProduct ? peaks.flops(isRounded: isRounded) : peaks.bytesPerSecond
       lines.append([
         name, calls > 0 ? "\(calls)" : "", fixed(seconds * 1e3, 1), fixed(100 * seconds / total, 1),
         isProduct ? fixed(speed * 1e-9, 1) : "",
@@ -68,11 +104,14 @@ extension Profile {
       ])
     }
     for row in rows.sorted(by: { $0.seconds > $1.seconds }) where row.calls > 0 {
-      line(row.name, row.calls, row.seconds, row.flops, row.bytes)
+      line(
+        row.name, row.calls, row.seconds, row.flops, row.bytes, isRounded: row.isRounded)
     }
     let named = rows.reduce(0) { $0 + $1.seconds }
     line("other", 0, max(0, total - named), 0, 0)
-    line("all steps", 0, total, rows.reduce(0) { $0 + $1.flops }, 0)
+    line(
+      "all steps", 0, total, rows.reduce(0) { $0 + $1.flops }, 0,
+      isRounded: rows.contains(where: \.isRounded))
     let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
     let text = lines.map { cells in
       zip(cells, widths).enumerated().map { column, cell in
@@ -82,6 +121,7 @@ extension Profile {
     }
     return text.joined(separator: "\n")
       + "\npeaks measured here: \(fixed(peaks.flopsPerSecond * 1e-9, 0)) GFLOP/s fp32, "
+      + (peaks.bf16FlopsPerSecond.map { "\(fixed($0 * 1e-9, 0)) GFLOP/s bf16, " } ?? "")
       + "\(fixed(peaks.bytesPerSecond * 1e-9, 1)) GB/s; parallel regions take "
       + "\(fixed(100 * parallelSeconds / total, 1)) % of the time, and threads wait "
       + "\(fixed(100 * waitingShare, 1)) % of it for each other\n"

@@ -3,13 +3,13 @@ import Glibc
 
 /// What bits depend on beside config, seed and ranks: runs are compared bit by bit only where it is equal.
 public enum NumericsID {
-  /// The kernel table, OpenBLAS with the processor it chose, and the C library, whose mathematics the losses use.
-  public static var current: String {
-    let table = (try? KernelTable.chosen().name) ?? "none"
+  /// The kernel table and its precision, OpenBLAS with the processor it chose, and the C library, whose mathematics the losses use.
+  public static func of(_ kernels: KernelTable, _ precision: Precision) -> String {
+    let bf16 = precision == .bf16 ? " with bf16 products" : ""
     let library = unsafe text(openblas_get_config()).split(separator: " ").prefix(2)
       .joined(separator: " ")
     let core = unsafe text(openblas_get_corename())
-    return "\(table) kernels, \(library) for \(core), \(cLibrary)"
+    return "\(kernels.name) kernels\(bf16), \(library) for \(core), \(cLibrary)"
   }
 
   private static var cLibrary: String {

@@ -11,6 +11,8 @@ public final class Profile {
     public var seconds = 0.0
     /// Floating-point operations.
     public var flops = 0.0
+    /// Whether its products round their factors to bf16.
+    public var isRounded = false
     /// Bytes read and written at least.
     public var bytes = 0.0
   }
@@ -51,7 +53,8 @@ public final class Profile {
 
   /// Runs `body` and counts it under `name`.
   public func measure<Result, Failure: Error>(
-    _ name: String, flops: Double = 0, bytes: Double = 0, _ body: () throws(Failure) -> Result
+    _ name: String, flops: Double = 0, isRounded: Bool = false, bytes: Double = 0,
+    _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     let start = Profile.now()
     let result = try body()
@@ -67,6 +70,7 @@ public final class Profile {
     rows[place].calls += 1
     rows[place].seconds += seconds
     rows[place].flops += flops
+    rows[place].isRounded = isRounded
     rows[place].bytes += bytes
     if events.count < eventLimit {
       events.append(Event(row: place, start: start - began, seconds: seconds))
@@ -93,10 +97,11 @@ public final class Profile {
 extension Workspace {
   /// Runs `body`, measured under `name` if the workspace has a profile.
   public func measured<Result, Failure: Error>(
-    _ name: @autoclosure () -> String, flops: Double = 0, bytes: Double = 0,
-    _ body: () throws(Failure) -> Result
+    _ name: @autoclosure () -> String, flops: Double = 0, isRounded: Bool = false,
+    bytes: Double = 0, _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     guard let profile else { return try body() }
-    return try profile.measure(name(), flops: flops, bytes: bytes, body)
+    return try profile.measure(
+      name(), flops: flops, isRounded: isRounded, bytes: bytes, body)
   }
 }

@@ -7,8 +7,21 @@ import Glibc
 @safe public struct KernelTable: Sendable {
   nonisolated(unsafe) let raw: UnsafePointer<ck_table>
 
-  /// The table's name: `reference`, `avx2` or `avx512`.
+  /// The table's name: `reference`, `avx2`, `avx512`, `avx512-bf16` or `amx`.
   public var name: String { unsafe String(cString: raw.pointee.name) }
+
+  /// The instructions that multiply bf16 factors; nil where fp32 ones do it and nothing is gained.
+  public var bf16Unit: String? {
+    unsafe raw.pointee.bf16_unit.map { unsafe String(cString: $0) }
+  }
+
+  /// What products run in where `asked` is asked for: bf16 needs a processor that multiplies it, or
+  /// `ISOGLOSS_BF16=emulate`, which asks for its roundings alone.
+  public func precision(_ asked: Precision) -> Precision {
+    if asked == .fp32 || bf16Unit != nil { return asked }
+    guard let wish = unsafe getenv("ISOGLOSS_BF16") else { return .fp32 }
+    return unsafe String(cString: wish) == "emulate" ? .bf16 : .fp32
+  }
 
   /// The best table that this processor runs.
   public static var best: KernelTable { unsafe KernelTable(raw: ck_best_table()) }

@@ -6,6 +6,8 @@ internal import COpenBLAS
 /// One thread at a time may use a workspace. Call ``stop()`` when it is no longer needed.
 @safe public final class Workspace {
   public let kernels: KernelTable
+  /// What the factors of large products are rounded to.
+  public let precision: Precision
   let pool: ThreadPool
   let arena = Arena()
   /// Measures every operation, if there is one.
@@ -15,8 +17,9 @@ internal import COpenBLAS
   private var scratch: [FloatBuffer]
 
   /// - Parameter threadCount: The threads that compute, the caller's own included. At least 1.
-  public init(kernels: KernelTable, threadCount: Int) {
+  public init(kernels: KernelTable, threadCount: Int, precision: Precision = .fp32) {
     self.kernels = kernels
+    self.precision = precision
     pool = ThreadPool(threadCount: threadCount)
     scratch = (0..<threadCount).map { _ in FloatBuffer(count: 0) }
     openblas_set_num_threads(1)

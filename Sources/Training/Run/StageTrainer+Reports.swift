@@ -140,6 +140,7 @@ extension StageTrainer {
     facts["labels"] = .array(model.labels.map { .array($0.labels.map { .init($0) }) })
     facts["weight_hash"] = .init(String(model.parameters.hash, radix: 16))
     facts["kernels"] = .init(context.workspace.kernels.name)
+    facts["precision"] = .init(context.workspace.precision.rawValue)
     facts["seed"] = .init(context.configuration.seed)
     switch stage.start {
     case .run: break

@@ -16,24 +16,35 @@ enum DoctorCommand {
   static func run(_ arguments: ParsedArguments) throws {
     let threads = try Ranks.threads(arguments)
     let machine = Machine.current
+    let kernels = try KernelTable.chosen()
+    let precision = kernels.precision(.bf16)
     var facts: [(name: String, value: String)] = [
       ("processor", machine.processor),
       ("cores", "\(machine.allowedCores) of \(machine.cores) may be used"),
       ("kernel tables", KernelTable.runnable.map(\.name).joined(separator: ", ")),
-      ("numerics", NumericsID.current),
+      ("numerics", NumericsID.of(kernels, .fp32)),
     ]
     for count in Set([1, min(threads, machine.allowedCores)]).sorted() {
-      let workspace = Workspace(kernels: try KernelTable.chosen(), threadCount: count)
+      let workspace = Workspace(kernels: kernels, threadCount: count, precision: precision)
       let peaks = MachinePeaks(workspace)
       workspace.stop()
+      let bf16 = peaks.bf16FlopsPerSecond.map {
+        String(format: "%.0f GFLOP/s bf16 (%.1f ×), ", $0 * 1e-9, $0 / peaks.flopsPerSecond)
+      }
       facts.append(
         (
           "\(count) thread\(count == 1 ? "" : "s")",
           String(
-            format: "%.0f GFLOP/s fp32, %.1f GB/s", peaks.flopsPerSecond * 1e-9,
+            format: "%.0f GFLOP/s fp32, %@%.1f GB/s", peaks.flopsPerSecond * 1e-9, bf16 ?? "",
             peaks.bytesPerSecond * 1e-9)
         ))
     }
+    facts.append(
+      (
+        "bf16",
+        kernels.bf16Unit.map { "multiplied by \($0)" }
+          ?? "gains nothing: no instructions for it, products stay in fp32"
+      ))
     facts.append(("launch", Self.launch(threads: threads)))
     var findings: [String] = []
     if let problem = Launch.problem { findings.append(problem) }

@@ -16,6 +16,7 @@ enum EvaluateCommand {
       Option("mode", value: "default|strict|conlleval", default: "default", "Whose rules count."),
       Option("token-column", value: "N", default: "0", "Column of the token in CoNLL files."),
       Option("tag-column", value: "N", default: "-1", "Column of the tag; −1 is the last."),
+      Ranks.precision,
       Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
       Option("json", "Prints one JSON object a file on standard output."),
     ])
@@ -29,8 +30,12 @@ enum EvaluateCommand {
     let columns = try Columns.choice(arguments)
     let texts = try files.map { try TaggedText(reading: [$0], columns: columns) }
     let loaded = try LoadedModel(directory: arguments.positional("CHECKPOINT"))
-    let workspace = try Ranks.workspace(arguments)
+    let precision = try Ranks.precision(arguments)
+    let workspace = try Ranks.workspace(arguments, precision: precision)
     defer { workspace.stop() }
+    if let fallback = Ranks.fallback(workspace, asked: precision) {
+      Ranks.reporter().line(fallback)
+    }
     let head = try loaded.head(of: arguments.value("language"))
     let tagger = loaded.tagger(head: head, workspace: workspace)
     let mode: SpanMode =

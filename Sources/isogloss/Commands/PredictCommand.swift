@@ -18,6 +18,7 @@ enum PredictCommand {
         "Also writes the scores: one fp32 tensor `logits` of [words, labels], in safetensors."),
       Option("language", value: "CODE", "Whose head to use, if the model has one a language."),
       Option("token-column", value: "N", default: "0", "Column of the token in CoNLL files."),
+      Ranks.precision,
       Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
     ])
 
@@ -28,8 +29,12 @@ enum PredictCommand {
     let columns = ColumnChoice(
       token: try arguments.integer("token-column", in: -1000...1000) ?? 0, tag: -1)
     let loaded = try LoadedModel(directory: arguments.positional("CHECKPOINT"))
-    let workspace = try Ranks.workspace(arguments)
+    let precision = try Ranks.precision(arguments)
+    let workspace = try Ranks.workspace(arguments, precision: precision)
     defer { workspace.stop() }
+    if let fallback = Ranks.fallback(workspace, asked: precision) {
+      Ranks.reporter().line(fallback)
+    }
     let head = try loaded.head(of: arguments.value("language"))
     let labels = loaded.model.labels[head].labels
     let tagger = loaded.tagger(head: head, workspace: workspace)

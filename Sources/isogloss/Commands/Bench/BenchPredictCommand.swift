@@ -13,6 +13,7 @@ enum BenchPredictCommand {
     options: [
       Option("data", value: "FILE", takesMany: true, "CoNLL or JSON-lines files."),
       Option("language", value: "CODE", "Whose head to use, if the model has one a language."),
+      Ranks.precision,
       Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
       Option("profile", "Prints what each operation took and its share of this machine's peak."),
       Option("trace", value: "FILE", "Writes the operations as a trace that Perfetto opens."),
@@ -25,8 +26,12 @@ enum BenchPredictCommand {
       throw UsageError("--data is missing: the files to tag", command: "isogloss bench predict")
     }
     let loaded = try LoadedModel(directory: arguments.positional("CHECKPOINT"))
-    let workspace = try Ranks.workspace(arguments)
+    let precision = try Ranks.precision(arguments)
+    let workspace = try Ranks.workspace(arguments, precision: precision)
     defer { workspace.stop() }
+    if let fallback = Ranks.fallback(workspace, asked: precision) {
+      Ranks.reporter().line(fallback)
+    }
     let head = try loaded.head(of: arguments.value("language"))
     let sentences = try files.flatMap { try SentenceReader.read($0, tagged: false) }
     let words = sentences.reduce(0) { $0 + $1.words.count }
@@ -41,7 +46,8 @@ enum BenchPredictCommand {
     }
     try profiling?.report(seconds: seconds)
     let fields = [
-      "\"stack\": \"isogloss \(Program.version)\"", "\"precision\": \"fp32\"",
+      "\"stack\": \"isogloss \(Program.version)\"",
+      "\"precision\": \"\(workspace.precision.rawValue)\"",
       "\"kernels\": \"\(workspace.kernels.name)\"", "\"threads\": \(workspace.threadCount)",
       "\"words_per_s\": \(Int(Double(words) / seconds))",
       "\"peak_gb\": \(String(format: "%.3f", Measured.peakBytes / 1e9))",

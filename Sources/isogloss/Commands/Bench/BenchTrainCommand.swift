@@ -13,7 +13,7 @@ enum BenchTrainCommand {
       Option("shape", value: "mini|base", default: "mini", "6 × 384, or XLM-R base."),
       Option("data", value: "FILE", takesMany: true, "CoNLL or JSON-lines files."),
       Option("tokenizer", value: "SP.model", "A tokenizer whose ids fit the shape's vocabulary."),
-      Option("precision", value: "fp32", default: "fp32", "Of products."),
+      Ranks.precision,
       Option("batch-size", value: "N", default: "32", "Sentences a step for each rank."),
       Option("steps", value: "N", default: "20", "Steps that are timed, after three that are not."),
       Option("length", value: "N", "Makes every sequence N tokens, cut from one stream."),
@@ -29,10 +29,13 @@ enum BenchTrainCommand {
       throw UsageError("--data and --tokenizer are needed", command: "isogloss bench train")
     }
     let shape = try arguments.choice("shape", of: ["mini", "base"]) ?? "mini"
-    let precision = try arguments.choice("precision", of: ["fp32"]) ?? "fp32"
     let communicator = try Ranks.join(timeoutSeconds: 1800)
-    let workspace = try Ranks.workspace(arguments)
+    let precision = try Ranks.precision(arguments)
+    let workspace = try Ranks.workspace(arguments, precision: precision)
     defer { workspace.stop() }
+    if let fallback = Ranks.fallback(workspace, asked: precision) {
+      Ranks.reporter().line(fallback)
+    }
     let sentences = try files.flatMap { try SentenceReader.read($0, tagged: false) }
     let bench = TrainingBench(
       shape: shape == "base" ? .base : .mini,
@@ -52,7 +55,8 @@ enum BenchTrainCommand {
     if communicator.rank == 0 {
       let fields = [
         "\"stack\": \"isogloss \(Program.version)\"", "\"shape\": \"\(shape)\"",
-        "\"precision\": \"\(precision)\"", "\"kernels\": \"\(workspace.kernels.name)\"",
+        "\"precision\": \"\(workspace.precision.rawValue)\"",
+        "\"kernels\": \"\(workspace.kernels.name)\"",
         "\"threads\": \(workspace.threadCount)", "\"world\": \(communicator.size)",
         "\"loss\": \(String(format: "%.5f", result.loss))",
         "\"real_tokens_per_s\": \(Int(result.realTokensPerSecond))",
