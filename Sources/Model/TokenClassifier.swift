@@ -134,16 +134,20 @@ public struct TokenClassifier: Sendable {
   /// even in ±0.1.
   ///
   /// An entry's numbers depend on the seed, its name and its shape alone.
+  ///
+  /// - Parameter tableRows: The only rows of the word table that will be used, if that is known.
   public func initialise(
-    _ parameters: inout ParameterSet, entries: [Int], seed: UInt64, in workspace: Workspace
+    _ parameters: inout ParameterSet, entries: [Int], tableRows: [Int32]? = nil, seed: UInt64,
+    in workspace: Workspace
   ) {
     for index in entries {
       let entry = layout.entries[index]
       if entry.name.contains("transitions") {
-        parameters.fillUniform(entry: index, bound: 0.1, seed: seed, in: workspace)
+        parameters.fillUniform(entry: index, bound: 0.1, seed: seed)
       } else if entry.shape.count == 2 {
         parameters.fillNormal(
-          entry: index, deviation: configuration.initializerRange, seed: seed, in: workspace)
+          entry: index, rows: entry.isTable ? tableRows : nil,
+          deviation: configuration.initializerRange, seed: seed, in: workspace)
       } else {
         let value: Float = entry.name.hasSuffix("LayerNorm.weight") ? 1 : 0
         parameters.update(entry: index) { span in

@@ -10,6 +10,8 @@ when all else is exact. (Evaluating in float adds about one such unit more.)
     exp    exp(r) = 1 + r + r² P(r), |r| ≤ ln 2 / 2
     tail   Φ(−a) = exp(−a²/2) P(t) / (a + k), 0 ≤ a ≤ 14.5, with k = 3 and t = 1 − 2k / (a + k)
     tanh   tanh x = x + x³ P(x²), |x| ≤ 0.625
+    log    log(1 + f) = f + f² P(f), √½ ≤ 1 + f ≤ √2
+    turn   cos 2πr = 1 + r² P(r²), |r| ≤ ¼; the error is absolute
 
 Each fit minimises the largest error: least squares on Chebyshev points, whose weights are raised where the
 error is large until it is level (Lawson's method).
@@ -77,7 +79,25 @@ def fit_tanh(degree=4):
     show("tanh", c, numpy.abs(value / numpy.tanh(x) - 1).max())
 
 
+def fit_log(degree=7):
+    f = points(0.5**0.5 - 1, 2**0.5 - 1)
+    target = valued(lambda x: (mpmath.log(1 + x) - x) / x**2, f)
+    c = fit(f, target, f**2 / numpy.abs(numpy.log1p(f)), degree)
+    value = f + f**2 * numpy.polynomial.polynomial.polyval(f, c.astype(float))
+    show("log", c, numpy.abs(value / numpy.log1p(f) - 1).max())
+
+
+def fit_turn(degree=4):
+    r = points(0, 0.25)
+    target = valued(lambda x: (mpmath.cos(2 * mpmath.pi * x) - 1) / x**2, r)
+    c = fit(r**2, target, r**2, degree)
+    value = 1 + r**2 * numpy.polynomial.polynomial.polyval(r**2, c.astype(float))
+    show("turn", c, numpy.abs(value - numpy.cos(2 * numpy.pi * r)).max())
+
+
 if __name__ == "__main__":
     fit_exp()
     fit_tail()
     fit_tanh()
+    fit_log()
+    fit_turn()

@@ -206,6 +206,14 @@ static void adamw(float *p, const float *g, float *m, float *v, size_t count, co
 }
 
 
+static void normals(float *x, size_t count, uint32_t counter, const ck_dropout *d, ck_place place, float deviation) {
+  for (size_t i = 0; i < count; i++) {
+    uint32_t pair = 4 * counter + (uint32_t)(i & ~(size_t)1);
+    double u = ((philox_word(d, place, pair) >> 8) + 1) * 0x1p-24, v = (philox_word(d, place, pair + 1) >> 8) * 0x1p-24;
+    double radius = sqrt(-2 * log(u)), angle = 6.283185307179586 * v;
+    x[i] = (float)(deviation * (radius * (i & 1 ? sin(angle) : cos(angle))));
+  }
+}
 static uint16_t half_of(float f) {
   uint32_t bits;
   memcpy(&bits, &f, 4);
@@ -250,4 +258,4 @@ const ck_table ck_table_reference = {
     "reference", runs_here, add, scale, tanh_forward, tanh_backward, gelu_forward, gelu_backward, from_f16, from_bf16,
     all_finite, sum_of_squares, add_bias, bias_gelu, column_sums, bias_dropout_add, dropout, layernorm_forward,
     layernorm_backward, layernorm_parameters, NULL, NULL, NULL,
-    NULL, bf16_scratch, bf16_rows, bf16_columns, bf16_pack, bf16_packed, attention_scratch, attention_forward, attention_backward, multiply_each, adamw};
+    NULL, bf16_scratch, bf16_rows, bf16_columns, bf16_pack, bf16_packed, attention_scratch, attention_forward, attention_backward, normals, multiply_each, adamw};

@@ -1,4 +1,4 @@
-// Exponential, normal distribution and hyperbolic tangent of a vector. NaN gives NaN.
+// Exponential, logarithm, cosine, normal distribution and hyperbolic tangent of a vector. NaN gives NaN.
 // The polynomials are from Tests/Golden/fit_polynomials.py.
 
 /// exp(x + low) for −110 ≤ x ≤ 100 and |low| far below |x|: within 2 ulp, subnormal results within one step.
@@ -67,4 +67,30 @@ INLINE vf tanh_of(vf x) {
   vf large = 1.0f - 2.0f / (exp_of(2.0f * a) + 1.0f);
   vf signed_ = float_of(bits_of(large) | (bits_of(x) & (int32_t)0x80000000));
   return a < 0.625f ? small : signed_;
+}
+
+/// log(x) for normal x > 0, to about 2 ulp.
+INLINE vf log_of(vf x) {
+  vi power = (bits_of(x) - 0x3F3504F3) >> 23;  // x is 2^power times a number from √½ to √2
+  vf f = float_of(bits_of(x) - (power << 23)) - 1.0f, n = floats(power);
+  vf p = fma_(f, 0.0873484313f, -0.143075213f);
+  p = fma_(f, p, 0.149179742f);
+  p = fma_(f, p, -0.165705085f);
+  p = fma_(f, p, 0.199620724f);
+  p = fma_(f, p, -0.250017554f);
+  p = fma_(f, p, 0.333339512f);
+  p = fma_(f, p, -0.499999911f);
+  return fma_(n, 0x1.63p-1f, fma_(n, -0x1.bd0106p-13f, fma_(f * f, p, f)));
+}
+
+/// cos(2πx) for |x| ≤ 2, with an error of about one step of numbers near 1.
+INLINE vf cos_of_turns(vf x) {
+  const float shift = 0x1.8p23f;  // adding it rounds to an integer
+  vf halves = fma_(x, 2.0f, shift);
+  vf r = fma_(halves - shift, -0.5f, x), square = r * r;
+  vf p = fma_(square, -25.0067978f, 60.1482048f);
+  p = fma_(square, p, -85.4538269f);
+  p = fma_(square, p, 64.9393539f);
+  p = fma_(square, p, -19.7392082f);
+  return float_of(bits_of(fma_(square, p, 1.0f)) ^ (bits_of(halves) << 31));
 }

@@ -1,12 +1,17 @@
-// Philox4x32-10 on LANES counters at a time, and the entries that drop elements.
+// Philox4x32-10 on LANES counters at a time, and the entries that drop or draw elements.
 
 // Unpacking within groups of four lanes: the lower or upper pairs of `a` and `b`, interleaved.
+// EVEN and ODD: the even or odd lanes, each twice.
 #if LANES == 16
+#define EVEN(a) __builtin_shufflevector(a, a, 0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14)
+#define ODD(a) __builtin_shufflevector(a, a, 1, 1, 3, 3, 5, 5, 7, 7, 9, 9, 11, 11, 13, 13, 15, 15)
 #define LOW32(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
 #define HIGH32(a, b) __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
 #define LOW64(a, b) __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
 #define HIGH64(a, b) __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
 #else
+#define EVEN(a) __builtin_shufflevector(a, a, 0, 0, 2, 2, 4, 4, 6, 6)
+#define ODD(a) __builtin_shufflevector(a, a, 1, 1, 3, 3, 5, 5, 7, 7)
 #define LOW32(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
 #define HIGH32(a, b) __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
 #define LOW64(a, b) __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
@@ -91,4 +96,13 @@ static void bias_dropout_add(float *h, const float *bias, const float *residual,
       });
     else
       EACH(c, n, u, columns, put(h + c, get(residual + c, n) + (get(h + c, n) + get(bias + c, n)), n););
+}
+
+static void normals(float *x, size_t count, uint32_t counter, const ck_dropout *d, ck_place place, float deviation) {
+  EACH_WITH_WORDS(i, n, words, count, d, place, counter, {
+    vf even = floats((vi)(EVEN(words) >> 8)), odd = floats((vi)(ODD(words) >> 8)) * 0x1p-24f;
+    vf square = -2.0f * log_of(fma_(even, 0x1p-24f, 0x1p-24f));
+    vf quarter = select((lane_numbers() & 1) != 0, (vf)(0.25f), (vf)(0.0f));
+    put(x + i, deviation * (__builtin_elementwise_sqrt(square) * cos_of_turns(odd - quarter)), n);
+  });
 }

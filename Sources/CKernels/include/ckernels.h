@@ -123,6 +123,11 @@ typedef struct ck_table {
   /// Writes dq, dk, dv (rows `stride` apart) from dout (rows `out_stride` apart), using a->probs or a->stats.
   void (*attention_backward)(const ck_attention *a, const float *dout, float *dq, float *dk, float *dv);
 
+  // ---- random weights
+  /// x[0 …] from the normal distribution of mean 0 by Box and Muller, two from two random words: the elements from
+  /// 4 · `counter` on of what (key0, key1), `op` and `place` name. `dropout` gives no more than these.
+  void (*normals)(float *x, size_t count, uint32_t counter, const ck_dropout *dropout, ck_place place, float deviation);
+
   // ---- optimiser
   /// y = x · factors[0] · factors[1] …, multiplied one after the other. y may be x.
   void (*multiply_each)(float *y, const float *x, size_t count, const float *factors, size_t factor_count);

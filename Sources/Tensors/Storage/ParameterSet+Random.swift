@@ -1,37 +1,52 @@
+internal import CKernels
 import Determinism
 
 extension ParameterSet {
-  /// Fills an entry with draws from the normal distribution of mean 0 and the given deviation.
+  /// Fills an entry, or some rows of it, with draws from the normal distribution of mean 0 and the given deviation.
   ///
-  /// The numbers depend on the seed, the entry's name and the place in the entry alone.
+  /// The numbers depend on the seed, the entry's name and the place in the entry alone, and on the kernels in their
+  /// last bits.
+  ///
+  /// - Parameter rows: The rows to fill, of a width that 4 divides; nil for all.
   public mutating func fillNormal(
-    entry: Int, deviation: Float, seed: UInt64, in workspace: Workspace
-  ) {
-    fill(entry: entry, seed: seed, in: workspace) { deviation * Float($0.normal()) }
-  }
-
-  /// Fills an entry with draws even in `-bound ..< bound`.
-  public mutating func fillUniform(
-    entry: Int, bound: Float, seed: UInt64, in workspace: Workspace
-  ) {
-    fill(entry: entry, seed: seed, in: workspace) { bound * Float(2 * $0.unit() - 1) }
-  }
-
-  private mutating func fill(
-    entry index: Int, seed: UInt64, in workspace: Workspace,
-    _ draw: (inout RandomStream) -> Float
+    entry index: Int, rows: [Int32]? = nil, deviation: Float, seed: UInt64,
+    in workspace: Workspace
   ) {
     makeUnique()
     markChanged()
     let entry = layout.entries[index]
     let base = unsafe storage.base + entry.offset
-    let block = 1 << 14
-    workspace.pool.run((entry.count + block - 1) / block) { task, _ in
-      var stream = RandomStream(
-        seed: seed, ["weights", .text(entry.name), .number(task)])
-      for element in task * block..<min((task + 1) * block, entry.count) {
-        unsafe base[element] = draw(&stream)
+    let kernels = unsafe workspace.kernels.raw
+    precondition(entry.count >> 32 == 0, "\(entry.count) numbers")
+    var stream = RandomStream(seed: seed, ["weights", .text(entry.name)])
+    let key = stream.next()
+    let name = ck_dropout(
+      key0: UInt32(truncatingIfNeeded: key), key1: UInt32(truncatingIfNeeded: key >> 32), op: 0,
+      threshold: 0, scale: 1)
+    func draw(_ start: Int, _ count: Int) {
+      unsafe withUnsafePointer(to: name) { name in
+        unsafe kernels.pointee.normals(
+          base + start, count, UInt32(start / 4), name, ck_place(item: 0, token: 0), deviation)
       }
+    }
+    if let rows {
+      let width = entry.shape[1]
+      precondition(width % 4 == 0, "rows of \(width) numbers")
+      workspace.pool.run(rows.count) { task, _ in draw(Int(rows[task]) * width, width) }
+    } else {
+      let block = 1 << 16
+      workspace.pool.run((entry.count + block - 1) / block) { task, _ in
+        draw(task * block, min(block, entry.count - task * block))
+      }
+    }
+  }
+
+  /// Fills an entry with draws even in `-bound ..< bound`, as the seed and the entry's name say.
+  public mutating func fillUniform(entry index: Int, bound: Float, seed: UInt64) {
+    let name = layout.entries[index].name
+    var stream = RandomStream(seed: seed, ["weights", .text(name)])
+    update(entry: index) { span in
+      for element in span.indices { span[element] = bound * Float(2 * stream.unit() - 1) }
     }
   }
 }

@@ -59,7 +59,9 @@ public struct TrainingBench: Sendable {
     sentences: [Sentence], tokenizer: some Tokenizer, communicator: any Communicator,
     workspace: Workspace, started: ContinuousClock.Instant, profile: Profile? = nil
   ) throws -> Result {
-    let sequences = sequences(sentences, tokenizer)
+    let world = communicator.size
+    let sequences = sequences(
+      sentences, tokenizer, count: (steps + Self.warmup) * batchSize * world)
     var configuration = EncoderConfiguration(
       family: .xlmRoberta, vocabularySize: shape == .mini ? 32_002 : 250_002,
       hiddenSize: shape == .mini ? 384 : 768, layerCount: shape == .mini ? 6 : 12, headCount: 12,
@@ -78,14 +80,15 @@ public struct TrainingBench: Sendable {
           + "\(configuration.vocabularySize) rows; give a tokenizer of at most as many")
     }
     var parameters = ParameterSet(layout: classifier.layout)
+    // As with a checkpoint, whose table is mapped, rows that no step uses are never touched.
     classifier.initialise(
-      &parameters, entries: Array(classifier.layout.entries.indices), seed: 0, in: workspace)
+      &parameters, entries: Array(classifier.layout.entries.indices),
+      tableRows: Set(sequences.joined()).sorted(), seed: 0, in: workspace)
     let method = TokenClassification(model: classifier, headOfLanguage: [0])
     let gradients = GradientBuffer(layout: classifier.layout)
     var optimiser = AdamWState(layout: classifier.layout)
     let adamW = AdamW(tableDecay: .dense)
     let rates = classifier.layout.entries.map { _ in (learningRate: 5e-5, weightDecay: 0.01) }
-    let world = communicator.size
     let step = GradientStep(
       communicator: communicator, workspace: workspace, shards: world, fullDeterminism: false)
 
@@ -131,22 +134,31 @@ public struct TrainingBench: Sendable {
     Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
   }
 
-  private func sequences(_ sentences: [Sentence], _ tokenizer: some Tokenizer) -> [[Int32]] {
+  /// The `count` sequences of all steps, or fewer if the data have no more.
+  private func sequences(
+    _ sentences: [Sentence], _ tokenizer: some Tokenizer, count: Int
+  ) -> [[Int32]] {
     let specials = tokenizer.specials
+    var random = RandomStream(seed: 0, ["bench"])
+    var sentences = sentences
+    if length == nil {
+      random.shuffle(&sentences)
+      sentences = Array(sentences.prefix(count))
+    }
     var sequences = sentences.map { sentence in
       let ids =
         [specials.start] + tokenizer.encode(words: sentence.words).flatMap { $0 } + [specials.end]
       return Array(ids.prefix(Self.longest))
     }
     if let length {
+      // Cut from one stream, then in any order.
       let stream = sequences.flatMap { $0 }
       sequences = stride(from: 0, through: stream.count - length, by: length).map {
         Array(stream[$0..<$0 + length])
       }
+      random.shuffle(&sequences)
     }
-    var random = RandomStream(seed: 0, ["bench"])
-    random.shuffle(&sequences)
-    return sequences
+    return Array(sequences.prefix(count))
   }
 
   /// The sequences from `first` on, around the end, with every token a labelled word.
