@@ -99,16 +99,17 @@ public struct DropoutKey: Sendable {
     gradients.zeroUntouched()
   }
 
-  /// Runs operations that turn `x` into a tensor of its shape. Where nothing is to be learned, the memory of all
-  /// that stands between them is used again: a pass then needs that of one such part, not of all.
+  /// Runs operations that turn `x` into a tensor of its shape. Where nothing of them is to be learned, in inference
+  /// or in frozen layers, the memory of all that stands between is used again: a pass then needs that of one such
+  /// part, not of all.
   public func part(_ x: Tensor, _ body: (Tensor) -> Tensor) -> Tensor {
-    if gradients != nil { return body(x) }
-    let kept = makeTensor(in: x.space, columns: x.columns, needsGradient: false)
     let mark = workspace.arena.mark
     let y = body(x)
     precondition(y.rows == x.rows && y.columns == x.columns, "a part keeps its shape")
-    unsafe kept.base.update(from: y.base, count: y.count)
+    if y.needsGradient { return y }
     workspace.arena.rewind(to: mark)
+    let kept = makeTensor(in: y.space, columns: y.columns, needsGradient: false)
+    unsafe kept.base.update(from: y.base, count: y.count)  // the two may overlap
     return kept
   }
 

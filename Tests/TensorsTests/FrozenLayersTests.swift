@@ -1,0 +1,58 @@
+import Tensors
+import Testing
+
+/// Layers that learn nothing have no backward pass and keep nothing for one.
+@Suite struct FrozenLayersTests {
+  /// Runs twelve layers, of which the first are frozen, forward and backward.
+  private func run(
+    frozen: Int, learning: Bool = true
+  ) -> (bytes: Int, output: [Float], calls: [String: Int]) {
+    let width = 128
+    let rows = 4096
+    var layout = ParameterLayout()
+    let weights = (0..<12).map { layout.add("w\($0)", width, width) }
+    var set = ParameterSet(layout: layout)
+    for entry in weights.indices {
+      set.update(entry: entry) { span in
+        for i in span.indices { span[i] = Float((i * 31 + entry * 7) % 17 - 8) * 0.01 }
+      }
+    }
+    let workspace = Workspace(kernels: .best, threadCount: 2)
+    defer { workspace.stop() }
+    let profile = Profile()
+    workspace.profile = profile
+    let gradients = GradientBuffer(
+      layout: layout, trained: weights.indices.map { $0 >= frozen })
+    let space = RowSpace(segmentBounds: [0, rows])
+    var output: [Float] = []
+    for _ in 0..<2 {  // The second pass finds one chunk of memory.
+      let tape = Tape(
+        workspace: workspace, parameters: set, gradients: learning ? gradients : nil)
+      var x = tape.constant(
+        (0..<rows * width).map { Float($0 % 23 - 11) * 0.1 }, in: space, columns: width)
+      for weight in weights {
+        x = tape.part(x) { input in
+          (0..<6).reduce(input) { x, _ in tape.linear(x, weight, activation: .gelu) }
+        }
+      }
+      output = x.array
+      guard learning else { continue }
+      gradients.reset()
+      tape.weightedSum(x, weights: [Float](repeating: 1, count: x.count)).seed = 1
+      tape.backward()
+    }
+    let calls = Dictionary(uniqueKeysWithValues: profile.rows.map { ($0.name, $0.calls) })
+    return (workspace.stepBytes, output, calls)
+  }
+
+  @Test func frozenLayersCostNoMemoryAndNoBackwardPass() {
+    let all = run(frozen: 0)
+    let few = run(frozen: 10)
+    let none = run(frozen: 0, learning: false)
+    #expect(few.output == all.output && none.output == all.output)
+    #expect(all.calls["linear 128 → 128 backward"] == 2 * 72)
+    #expect(few.calls["linear 128 → 128 backward"] == 2 * 12)
+    #expect(few.bytes < all.bytes / 3, "\(few.bytes) of \(all.bytes) bytes")
+    #expect(none.bytes < all.bytes / 5, "\(none.bytes) of \(all.bytes) bytes")
+  }
+}
