@@ -204,9 +204,12 @@ public struct DropoutKey: Sendable {
       threshold: UInt32(min(Double(rate) * 0x1p32, 0x1p32 - 1)), scale: 1 / (1 - rate))
   }
 
-  /// Runs `body` for each block of rows, on the threads of the rank.
+  /// Runs `body` for blocks of rows, on the threads of the rank. For work that gives a row the same bits wherever
+  /// the rows are cut.
   func forEachBlock(of space: RowSpace, _ body: (Range<Int>) -> Void) {
-    let blocks = space.blocks
-    pool.run(blocks.count) { task, _ in body(blocks[task]) }
+    let share = (space.count + 4 * pool.workers - 1) / (4 * pool.workers)
+    let height = min(192, max(8, (share + 7) / 8 * 8))
+    let rows = 0..<space.count
+    pool.run(rows.partCount(of: height)) { task, _ in body(rows.part(task, of: height)) }
   }
 }

@@ -257,5 +257,5 @@ static void bf16_packed(float *c, size_t c_stride, const uint16_t *a, size_t a_s
 const ck_table ck_table_reference = {
     "reference", runs_here, add, scale, tanh_forward, tanh_backward, gelu_forward, gelu_backward, from_f16, from_bf16,
     all_finite, sum_of_squares, add_bias, bias_gelu, column_sums, bias_dropout_add, dropout, layernorm_forward,
-    layernorm_backward, layernorm_parameters, NULL, NULL, NULL,
+    layernorm_backward, layernorm_parameters, NULL, NULL, NULL, NULL,
     NULL, bf16_scratch, bf16_rows, bf16_columns, bf16_pack, bf16_packed, attention_scratch, attention_forward, attention_backward, normals, multiply_each, adamw};

@@ -114,6 +114,21 @@ INLINE void pack_panel(float *to, const float *b, size_t stride, bool transposed
   }
 }
 
+static void product_columns(float *to, size_t to_stride, const float *x, size_t stride, size_t rows, size_t columns) {
+  for (size_t c = 0; c < columns; c += 8) {
+    size_t wide = columns - c < 8 ? columns - c : 8, r = 0;
+    if (wide == 8)
+      for (; rows - r >= 8; r += 8) {
+        v8 from[8], turned[8];
+        for (size_t i = 0; i < 8; i++) from[i] = get8(x + (r + i) * stride + c);
+        transpose_vectors(turned, from);
+        for (size_t i = 0; i < 8; i++) memcpy(to + (c + i) * to_stride + r, &turned[i], sizeof *turned);
+      }
+    for (; r < rows; r++)
+      for (size_t i = c; i < c + wide; i++) to[i * to_stride + r] = x[r * stride + i];
+  }
+}
+
 static void product_pack(float *packed, const float *b, size_t stride, bool transposed, size_t depth, size_t columns) {
   for (size_t j = 0; j < columns; j += PANEL)
     pack_panel(packed + j * depth, b + (transposed ? j * stride : j), stride, transposed, depth,

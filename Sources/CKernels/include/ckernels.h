@@ -92,6 +92,8 @@ typedef struct ck_table {
   // ---- products C = A·B, strip by strip of B's columns; NULL in a table that has none faster than a library's
   /// Floats that a packed strip takes.
   size_t (*product_scratch)(size_t depth);
+  /// to[c · to_stride + r] = x[r · stride + c].
+  void (*product_columns)(float *to, size_t to_stride, const float *x, size_t stride, size_t rows, size_t columns);
   /// Packs some columns of B, at most CK_STRIP: element (k, n) is at b[k · stride + n], or where `transposed` at
   /// b[n · stride + k].
   void (*product_pack)(float *packed, const float *b, size_t stride, bool transposed, size_t depth, size_t columns);

@@ -271,9 +271,9 @@ extension Tape {
     let target = unsafe gradients.claim(parameter)
     let count = parameter.count
     workspace.reserveScratch(SegmentFold.scratch(count: count, segments: space.segmentCount * 2))
-    let fold = unsafe SegmentFold(space: space, count: count, kernels: kernels)
+    let fold = unsafe SegmentFold(space: space, width: count, kernels: kernels)
     unsafe fold(into: target.pointer, adds: target.adds, scratch: workspace.scratch(of: 0)) {
-      rows, sum in
+      rows, sum, _ in
       var total = [Double](repeating: 0, count: count)
       for sentence in 0..<sentenceBounds.count - 1 where rows.contains(sentenceBounds[sentence]) {
         chains[sentence]?.add(part, to: &total)

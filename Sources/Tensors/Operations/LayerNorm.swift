@@ -107,15 +107,15 @@ extension Tape {
     let gamma = unsafe gradients.claim(norm.scale)
     let beta = unsafe gradients.claim(norm.shift)
     // Each task sums a pair [γ | β] for its columns, then puts the halves where they belong.
-    let width = 64
+    let width = min(64, columnWidth(columns))
     let pair = SegmentFold.scratch(count: 2 * width, segments: space.segmentCount * 2)
     workspace.reserveScratch(pair + 2 * width)
     pool.run((columns + width - 1) / width) { task, worker in
       let part = task * width..<min((task + 1) * width, columns)
       let scratch = unsafe workspace.scratch(of: worker)
       let sums = unsafe scratch + pair
-      let fold = unsafe SegmentFold(space: space, count: 2 * part.count, kernels: kernels)
-      unsafe fold(into: sums, adds: false, scratch: scratch) { rows, sum in
+      let fold = unsafe SegmentFold(space: space, width: 2 * part.count, kernels: kernels)
+      unsafe fold(into: sums, adds: false, scratch: scratch) { rows, sum, _ in
         let start = rows.lowerBound * columns + part.lowerBound
         unsafe kernels.pointee.layernorm_parameters(
           sum, sum + part.count, dy + start, normalised.base + start, rows.count, part.count,

@@ -107,25 +107,47 @@ extension Tape {
       }
       return
     }
-    let height = Self.weightTile(outputs: outputs)
-    let weightTiles = (outputs + height - 1) / height
-    if unsafe dw.adds || x.space.segmentCount > 1 {
+    let weightTiles = self.weightTiles(outputs: outputs, inputs: inputs)
+    if let tile = weightTiles.first, unsafe dw.adds || x.space.segmentCount > 1 {
       workspace.reserveScratch(
-        SegmentFold.scratch(count: height * inputs, segments: x.space.segmentCount * 2))
+        SegmentFold.scratch(
+          count: tile.outputs.count * tile.inputs.count, segments: x.space.segmentCount * 2))
     }
     let sums = unsafe RowSums(
-      dy, outputs, x.base, inputs, x.space, rounded: isRounded ? self : nil)
-    pool.run(weightTiles + tiles.count) { task, worker in
-      if task < weightTiles {
-        let part = task * height..<min((task + 1) * height, outputs)
+      dy, outputs, x.base, inputs, x.space, isRounded: isRounded, on: self)
+    pool.run(weightTiles.count + tiles.count) { task, worker in
+      if task < weightTiles.count {
+        let tile = weightTiles[task]
         let fold = unsafe SegmentFold(
-          space: x.space, count: part.count * inputs, kernels: kernels)
+          space: x.space, height: tile.outputs.count, width: tile.inputs.count, kernels: kernels)
         unsafe fold(
-          into: dw.pointer + part.lowerBound * inputs, adds: dw.adds,
-          scratch: workspace.scratch(of: worker)
-        ) { rows, sum in unsafe sums(rows, part, sum) }
+          into: dw.pointer + tile.outputs.lowerBound * inputs + tile.inputs.lowerBound,
+          stride: inputs, adds: dw.adds, scratch: workspace.scratch(of: worker)
+        ) { rows, sum, stride in unsafe sums(rows, tile.outputs, tile.inputs, sum, stride) }
       } else if let backward {
-        multiply(backward, tiles[task - weightTiles], worker) { _ in }
+        multiply(backward, tiles[task - weightTiles.count], worker) { _ in }
+      }
+    }
+  }
+
+  /// The parts of a weight gradient that one task each computes, the first of them the largest.
+  ///
+  /// About eight tiles of whole rows, but not so few rows that a library's product loses speed (measured: 83 GFLOP/s a
+  /// core with 48 rows, 90 with 96, 92 with 192), and whose bits depend on that cut. The kernels' own products are also
+  /// cut by strips of columns, where there are more workers.
+  private func weightTiles(
+    outputs: Int, inputs: Int
+  ) -> [(outputs: Range<Int>, inputs: Range<Int>)] {
+    let height = min(192, max(96, (outputs + 127) / 128 * 16))
+    let rows = (0..<outputs).partCount(of: height)
+    let strip = Int(CK_STRIP)
+    let strips = (0..<inputs).partCount(of: strip)
+    let parts = min(strips, (2 * pool.workers + rows - 1) / rows)
+    let width =
+      unsafe kernels.pointee.product_pack == nil ? inputs : (strips + parts - 1) / parts * strip
+    return (0..<rows).flatMap { row in
+      (0..<(0..<inputs).partCount(of: width)).map {
+        ((0..<outputs).part(row, of: height), (0..<inputs).part($0, of: width))
       }
     }
   }
@@ -149,11 +171,5 @@ extension Tape {
         unsafe kernels.pointee.gelu_forward(y, z, columns)
       }
     }
-  }
-
-  /// Rows of a weight gradient that one task computes: a multiple of 16, about eight tiles, but not so few that
-  /// the product loses speed (measured: 83 GFLOP/s a core with 48 rows, 90 with 96, 92 with 192).
-  private static func weightTile(outputs: Int) -> Int {
-    min(192, max(96, (outputs + 127) / 128 * 16))
   }
 }

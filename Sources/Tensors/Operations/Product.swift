@@ -78,7 +78,7 @@ extension Tape {
     }
     let strip = Int(CK_STRIP)
     let strips = (product.columns + strip - 1) / strip
-    let wanted = 2 * pool.threadCount
+    let wanted = 2 * pool.workers
     let chunks = max(
       (space.count + 1023) / 1024, strips >= wanted ? 1 : (wanted + strips - 1) / strips)
     let height = max(48, ((space.count + chunks - 1) / chunks + 47) / 48 * 48)
@@ -147,95 +147,139 @@ extension Tape {
 }
 
 /// Products over the rows of a space, segment by segment: `dyᵀ·x`.
+///
+/// The kernels' own products find both factors made ready for all tasks, each segment by itself: the columns of dy
+/// as rows, and x in packed strips. They give an element the same bits wherever the sum is cut.
 @safe struct RowSums {
+  /// What is made ready, and how.
+  private enum Form { case raw, floats, halves }
+
   private let dy: UnsafePointer<Float>
   private let outputs: Int
   private let x: UnsafePointer<Float>
   private let inputs: Int
-  private var rounded: Rounded?
-
-  /// Both factors rounded to bf16, each segment by itself: the columns of dy, and x in packed strips.
-  @safe private struct Rounded {
-    let kernels: UnsafePointer<ck_table>
-    let columns: UnsafePointer<UInt16>
-    let stride: Int
-    let packed: UnsafePointer<Float>
-    /// Where the segment that begins at a row stands in `columns`, in halves, and its first strip in `packed`.
-    var places: [Int: (half: Int, strip: Int)]
-  }
+  private let form: Form
+  private let kernels: UnsafePointer<ck_table>
+  private var columns: UnsafeMutablePointer<Float>?
+  /// The elements, floats or halves, from one of `columns` to the next.
+  private var stride = 0
+  private var packed: UnsafeMutablePointer<Float>?
+  /// Where the segment that begins at a row stands in a column, and where its first strip is in `packed`.
+  private var places: [Int: (element: Int, strip: Int)] = [:]
 
   /// - Parameters:
   ///   - dy: Shape `[rows, outputs]`.
   ///   - x: Shape `[rows, inputs]`.
-  ///   - tape: Whose memory and threads round the factors, if they are to be rounded.
   init(
     _ dy: UnsafePointer<Float>, _ outputs: Int, _ x: UnsafePointer<Float>, _ inputs: Int,
-    _ space: RowSpace, rounded tape: Tape?
+    _ space: RowSpace, isRounded: Bool, on tape: Tape
   ) {
     unsafe self.dy = unsafe dy
     self.outputs = outputs
     unsafe self.x = unsafe x
     self.inputs = inputs
-    guard let tape else { return }
-    let kernels = unsafe tape.kernels
-    let (stripWidth, columnWidth) = (Int(CK_STRIP), 64)
-    let strips = (0..<inputs).partCount(of: stripWidth)
-    let columnParts = (0..<outputs).partCount(of: columnWidth)
-    var places: [Int: (half: Int, strip: Int)] = [:]
+    unsafe kernels = unsafe tape.kernels
+    form = unsafe isRounded ? .halves : kernels.pointee.product_pack == nil ? .raw : .floats
+    if form == .raw { return }
+    let strips = (0..<inputs).partCount(of: Int(CK_STRIP))
     var segments: [Range<Int>] = []
-    var (halves, floats) = (0, 0)
+    var floats = 0
     for (lower, upper) in zip(space.segmentBounds, space.segmentBounds.dropFirst())
     where lower < upper {
-      places[lower] = (halves, floats)
+      places[lower] = (stride, floats)
       segments.append(lower..<upper)
-      halves += tape.halfStride(upper - lower)
-      unsafe floats += strips * kernels.pointee.bf16_scratch(upper - lower)
+      stride += isRounded ? tape.halfStride(upper - lower) : upper - lower
+      floats += strips * scratch(upper - lower)
     }
-    let (starts, stride) = (places, halves)
-    let columns = unsafe tape.takeHalves(outputs * stride)
-    let packed = unsafe tape.workspace.arena.take(floats)
-    let parts = columnParts + strips
-    tape.pool.run(segments.count * parts) { task, _ in
-      let rows = segments[task / parts]
-      let (half, strip) = starts[rows.lowerBound] ?? (0, 0)
-      let part = task % parts
+    unsafe columns = tape.workspace.arena.take(
+      isRounded ? (outputs * stride + 1) / 2 : outputs * stride)
+    unsafe packed = tape.workspace.arena.take(floats)
+    let columnWidth = 64
+    let columnParts = (0..<outputs).partCount(of: columnWidth)
+    let ready = self
+    tape.pool.run(segments.count * (columnParts + strips)) { task, _ in
+      let rows = segments[task / (columnParts + strips)]
+      let part = task % (columnParts + strips)
       if part < columnParts {
-        let range = (0..<outputs).part(part, of: columnWidth)
-        unsafe kernels.pointee.bf16_columns(
-          columns + range.lowerBound * stride + half, stride,
-          dy + rows.lowerBound * outputs + range.lowerBound, outputs, rows.count, range.count)
+        ready.turn((0..<outputs).part(part, of: columnWidth), rows)
       } else {
-        let index = part - columnParts
-        let range = (0..<inputs).part(index, of: stripWidth)
-        unsafe kernels.pointee.bf16_pack(
-          packed + strip + index * kernels.pointee.bf16_scratch(rows.count),
-          x + rows.lowerBound * inputs + range.lowerBound, inputs, false, rows.count,
-          range.count)
+        ready.pack(strip: part - columnParts, rows)
       }
     }
-    unsafe rounded = Rounded(
-      kernels: kernels, columns: columns, stride: stride, packed: packed, places: places)
   }
 
-  /// Writes the sum over the rows of a segment for some outputs, shape `[outputs.count, inputs]`.
+  /// The floats of a packed strip of so many rows.
+  private func scratch(_ rows: Int) -> Int {
+    unsafe form == .halves
+      ? kernels.pointee.bf16_scratch(rows) : kernels.pointee.product_scratch(rows)
+  }
+
+  private func halves(
+    _ floats: UnsafeMutablePointer<Float>
+  ) -> UnsafeMutablePointer<UInt16> {
+    unsafe UnsafeMutableRawPointer(floats).assumingMemoryBound(to: UInt16.self)
+  }
+
+  /// Some columns of dy over the rows of a segment as rows.
+  private func turn(_ range: Range<Int>, _ rows: Range<Int>) {
+    guard let columns = unsafe columns, let (element, _) = places[rows.lowerBound] else { return }
+    let from = unsafe dy + rows.lowerBound * outputs + range.lowerBound
+    let start = range.lowerBound * stride + element
+    if form == .halves {
+      unsafe kernels.pointee.bf16_columns(
+        halves(columns) + start, stride, from, outputs, rows.count, range.count)
+    } else {
+      unsafe kernels.pointee.product_columns(
+        columns + start, stride, from, outputs, rows.count, range.count)
+    }
+  }
+
+  /// A strip of x over the rows of a segment, packed.
+  private func pack(strip index: Int, _ rows: Range<Int>) {
+    guard let packed = unsafe packed, let (_, strip) = places[rows.lowerBound] else { return }
+    let range = (0..<inputs).part(index, of: Int(CK_STRIP))
+    let from = unsafe x + rows.lowerBound * inputs + range.lowerBound
+    let to = unsafe packed + strip + index * scratch(rows.count)
+    if form == .halves {
+      unsafe kernels.pointee.bf16_pack(to, from, inputs, false, rows.count, range.count)
+    } else {
+      unsafe kernels.pointee.product_pack(to, from, inputs, false, rows.count, range.count)
+    }
+  }
+
+  /// Writes the sum over the rows of a segment for some outputs and inputs, whole strips of these, rows of the sum
+  /// `stride` floats apart.
   func callAsFunction(
-    _ rows: Range<Int>, _ part: Range<Int>, _ sum: UnsafeMutablePointer<Float>
+    _ rows: Range<Int>, _ part: Range<Int>, _ range: Range<Int>,
+    _ sum: UnsafeMutablePointer<Float>, _ sumStride: Int
   ) {
-    guard let rounded, let (half, strip) = rounded.places[rows.lowerBound] else {
+    guard let columns = unsafe columns, let packed = unsafe packed,
+      let (element, strip) = places[rows.lowerBound]
+    else {
       unsafe cblas_sgemm(
-        CblasRowMajor, CblasTrans, CblasNoTrans, Int32(part.count), Int32(inputs),
+        CblasRowMajor, CblasTrans, CblasNoTrans, Int32(part.count), Int32(range.count),
         Int32(rows.count), 1, dy + rows.lowerBound * outputs + part.lowerBound, Int32(outputs),
-        x + rows.lowerBound * inputs, Int32(inputs), 0, sum, Int32(inputs))
+        x + rows.lowerBound * inputs + range.lowerBound, Int32(inputs), 0, sum, Int32(sumStride))
       return
     }
-    let kernels = unsafe rounded.kernels
-    for index in 0..<(0..<inputs).partCount(of: Int(CK_STRIP)) {
-      let columns = (0..<inputs).part(index, of: Int(CK_STRIP))
-      unsafe kernels.pointee.bf16_packed(
-        sum + columns.lowerBound, inputs,
-        rounded.columns + part.lowerBound * rounded.stride + half, rounded.stride, part.count,
-        rounded.packed + strip + index * kernels.pointee.bf16_scratch(rows.count), rows.count,
-        columns.count, false)
+    let width = Int(CK_STRIP)
+    for index in 0..<range.partCount(of: width) {
+      let some = range.part(index, of: width)
+      let b = unsafe packed + strip + some.lowerBound / width * scratch(rows.count)
+      for number in 0..<part.partCount(of: 48) {
+        let outputs = part.part(number, of: 48)
+        let start = outputs.lowerBound * stride + element
+        let to = unsafe sum + (outputs.lowerBound - part.lowerBound) * sumStride + index * width
+        if form == .halves {
+          unsafe kernels.pointee.bf16_packed(
+            to, sumStride, halves(columns) + start, stride, outputs.count, b, rows.count,
+            some.count, false)
+        } else {
+          unsafe kernels.pointee.product_packed(
+            to, sumStride, columns + start, stride, outputs.count, b, rows.count, some.count,
+            false)
+        }
+      }
     }
   }
 }

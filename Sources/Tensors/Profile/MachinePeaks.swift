@@ -4,7 +4,7 @@ import Glibc
 
 /// What this machine can do at most with a workspace's threads, measured here and now.
 public struct MachinePeaks: Sendable {
-  /// fp32 operations a second of OpenBLAS on matrices that stay in the caches.
+  /// fp32 operations a second on matrices that stay in the caches: of OpenBLAS or of the kernels' own products.
   public var flopsPerSecond: Double
   /// The same of bf16 products with fp32 sums, by the kernels; nil if the workspace rounds nothing.
   public var bf16FlopsPerSecond: Double?
@@ -35,7 +35,10 @@ public struct MachinePeaks: Sendable {
     }
     flopsPerSecond = Double(threads * products * 2 * size * size * size) / best
 
-    if workspace.precision == .bf16 { bf16FlopsPerSecond = Self.bf16Peak(workspace) }
+    flopsPerSecond = max(flopsPerSecond, Self.productPeak(workspace, isRounded: false))
+    if workspace.precision == .bf16 {
+      bf16FlopsPerSecond = Self.productPeak(workspace, isRounded: true)
+    }
 
     let count = 16 << 20
     let arrays = FloatBuffer(count: 2 * count)
@@ -53,22 +56,33 @@ public struct MachinePeaks: Sendable {
     bytesPerSecond = Double(count * 12) / best
   }
 
-  private static func bf16Peak(_ workspace: Workspace) -> Double {
+  /// The speed of the kernels' own products on operands that stay in the caches.
+  private static func productPeak(_ workspace: Workspace, isRounded: Bool) -> Double {
     let threads = workspace.threadCount
     let kernels = unsafe workspace.kernels.raw
+    guard
+      let scratch = unsafe isRounded
+        ? kernels.pointee.bf16_scratch : kernels.pointee.product_scratch
+    else { return 0 }
     let (rows, depth, columns, products) = (96, 512, Int(CK_STRIP), 20)
-    let size = unsafe rows * depth / 2 + rows * columns + kernels.pointee.bf16_scratch(depth)
+    let size = rows * depth + rows * columns + scratch(depth)
     let operands = (0..<threads).map { _ in FloatBuffer(count: size) }
     var best = Double.infinity
     for _ in 0..<8 {
       let start = Profile.now()
       workspace.pool.run(threads) { task, _ in
         let c = unsafe operands[task].base
-        let a = unsafe UnsafeMutableRawPointer(c + rows * columns)
+        let a = unsafe c + rows * columns
+        let b = unsafe a + rows * depth
         for _ in 0..<products {
-          unsafe kernels.pointee.bf16_packed(
-            c, columns, a.assumingMemoryBound(to: UInt16.self), depth, rows,
-            a + rows * depth * 2, depth, columns, false)
+          if isRounded {
+            unsafe kernels.pointee.bf16_packed(
+              c, columns, UnsafeMutableRawPointer(a).assumingMemoryBound(to: UInt16.self), depth,
+              rows, b, depth, columns, false)
+          } else {
+            unsafe kernels.pointee.product_packed(
+              c, columns, a, depth, rows, b, depth, columns, false)
+          }
         }
       }
       best = min(best, Profile.now() - start)
@@ -112,24 +126,31 @@ extension Profile {
     line(
       "all steps", 0, total, rows.reduce(0) { $0 + $1.flops }, 0,
       isRounded: rows.contains(where: \.isRounded))
-    let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-    let text = lines.map { cells in
-      zip(cells, widths).enumerated().map { column, cell in
-        let padding = String(repeating: " ", count: cell.1 - cell.0.count)
-        return column == 0 ? cell.0 + padding : padding + cell.0
-      }.joined(separator: "  ")
-    }
-    return text.joined(separator: "\n")
+    return aligned(lines)
       + "\npeaks measured here: \(fixed(peaks.flopsPerSecond * 1e-9, 0)) GFLOP/s fp32, "
       + (peaks.bf16FlopsPerSecond.map { "\(fixed($0 * 1e-9, 0)) GFLOP/s bf16, " } ?? "")
       + "\(fixed(peaks.bytesPerSecond * 1e-9, 1)) GB/s; parallel regions take "
       + "\(fixed(100 * parallelSeconds / total, 1)) % of the time, and threads wait "
       + "\(fixed(100 * waitingShare, 1)) % of it for each other\n"
   }
+}
 
-  private func fixed(_ value: Double, _ digits: Int) -> String {
-    let factor = digits == 0 ? 1.0 : 10.0
-    let scaled = Int((value * factor).rounded())
-    return digits == 0 ? "\(scaled)" : "\(scaled / 10).\(scaled % 10)"
-  }
+/// Lines of cells as text: the first column to the left, the others to the right.
+func aligned(_ lines: [[String]]) -> String {
+  let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+  return lines.map { cells in
+    zip(cells, widths).enumerated().map { column, cell in
+      let padding = String(repeating: " ", count: cell.1 - cell.0.count)
+      return column == 0 ? cell.0 + padding : padding + cell.0
+    }.joined(separator: "  ")
+  }.joined(separator: "\n")
+}
+
+/// A number with at most two digits behind the point.
+func fixed(_ value: Double, _ digits: Int) -> String {
+  let factor = [1, 10, 100][digits]
+  let scaled = Int((value * Double(factor)).rounded())
+  if digits == 0 { return "\(scaled)" }
+  let rest = "\(scaled % factor)"
+  return "\(scaled / factor)." + String(repeating: "0", count: digits - rest.count) + rest
 }

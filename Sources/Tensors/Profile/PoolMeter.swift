@@ -1,7 +1,10 @@
 import Synchronization
 
 /// How long the threads of a pool worked in its parallel regions, and how long these took.
-final class PoolMeter: Sendable {
+final class PoolMeter: @unchecked Sendable {
+  /// Keeps the time of every task, if there is one. It and the operation are set between regions.
+  var graph: TaskGraph?
+  var operation = ""
   private let busy = Atomic<Int>(0)  // nanoseconds over all threads
   private let available = Atomic<Int>(0)  // of the regions, times their threads
   private let wall = Atomic<Int>(0)

@@ -45,6 +45,12 @@ public final class Profile {
   /// The seconds inside regions that several threads share.
   public var parallelSeconds: Double { pool.wallSeconds }
 
+  /// Keeps the time of every task of parallel regions, if there is one.
+  public var graph: TaskGraph? {
+    get { pool.graph }
+    set { pool.graph = newValue }
+  }
+
   /// Forgets what was measured, but not what trace events hold.
   public func reset() {
     for index in rows.indices { rows[index] = Row(name: rows[index].name) }
@@ -56,6 +62,7 @@ public final class Profile {
     _ name: String, flops: Double = 0, isRounded: Bool = false, bytes: Double = 0,
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
+    pool.operation = name
     let start = Profile.now()
     let result = try body()
     let seconds = Profile.now() - start

@@ -5,6 +5,8 @@ import Synchronization
 /// is left open; what a task computes must not depend on it.
 @safe final class ThreadPool: @unchecked Sendable {
   let threadCount: Int
+  /// The workers that operations are cut for: the threads, or more to see what these would find to do.
+  var workers: Int
   private let nextTask = Atomic<Int>(0)
   private let generation = Atomic<Int>(0)
   private let busyWorkers = Atomic<Int>(0)
@@ -25,6 +27,7 @@ import Synchronization
   init(threadCount: Int) {
     precondition(threadCount >= 1, "a pool of \(threadCount) threads")
     self.threadCount = threadCount
+    workers = threadCount
     unsafe mutex = .allocate(capacity: 1)
     unsafe wake = .allocate(capacity: 1)
     unsafe pthread_mutex_init(mutex, nil)
@@ -63,6 +66,31 @@ import Synchronization
   /// Runs `body(task, worker)` for the tasks `0 ..< count` and returns when all are done. `worker` is
   /// below ``threadCount`` and no two tasks run with the same worker at once.
   func run(_ count: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
+    if let graph = meter?.graph {
+      runMeasured(count, body, graph)
+    } else {
+      runAll(count, body)
+    }
+  }
+
+  /// As ``run(_:_:)``, with the time of each task kept.
+  private func runMeasured(_ count: Int, _ body: (Int, Int) -> Void, _ graph: TaskGraph) {
+    let begin = Profile.now()
+    var seconds = [Double](repeating: 0, count: max(count, 0))
+    unsafe seconds.withUnsafeMutableBufferPointer { seconds in
+      let times = seconds.baseAddress
+      runAll(count) { task, worker in
+        let start = Profile.now()
+        body(task, worker)
+        unsafe times?[task] = Profile.now() - start
+      }
+    }
+    graph.add(
+      TaskGraph.Region(
+        operation: meter?.operation ?? "", seconds: Profile.now() - begin, tasks: seconds))
+  }
+
+  private func runAll(_ count: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
     if threadCount == 1 || count <= 1 {
       for task in 0..<max(count, 0) { body(task, 0) }
       return

@@ -25,6 +25,12 @@ internal import COpenBLAS
     openblas_set_num_threads(1)
   }
 
+  /// The workers that operations are cut for; ``threadCount`` unless it is set, to see what more would find to do.
+  public var workers: Int {
+    get { pool.workers }
+    set { pool.workers = max(newValue, pool.threadCount) }
+  }
+
   /// Ends the threads.
   public func stop() { pool.stop() }
 

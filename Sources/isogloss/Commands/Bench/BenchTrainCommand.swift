@@ -20,6 +20,9 @@ enum BenchTrainCommand {
       Option("threads", value: "N", default: "as train", "Threads of each rank."),
       Option("profile", "Prints what each operation took and its share of this machine's peak."),
       Option("trace", value: "FILE", "Writes the operations as a trace that Perfetto opens."),
+      Option(
+        "task-graph", value: "N",
+        "Cuts operations for N workers and prints their tasks, serial parts and time with so many."),
       Option("json", "Prints one JSON line on standard output."),
     ])
 
@@ -43,11 +46,22 @@ enum BenchTrainCommand {
       steps: try arguments.integer("steps", in: 1...1_000_000) ?? 20,
       length: try arguments.integer("length", in: 3...512))
     let profiling = try Profiling(arguments, on: workspace)
+    let workers = try arguments.integer("task-graph", in: 1...4096)
+    let profile = profiling?.profile ?? (workers == nil ? nil : Profile())
+    if let workers {
+      workspace.workers = workers
+      profile?.graph = TaskGraph()
+    }
     let result = try bench.run(
       sentences: sentences, tokenizer: try TokenizerLoader.load(path), communicator: communicator,
-      workspace: workspace, started: started, profile: profiling?.profile)
+      workspace: workspace, started: started, profile: profile)
     if communicator.rank == 0 {
-      try profiling?.report(seconds: result.stepMilliseconds * Double(bench.steps) / 1000)
+      let seconds = result.stepMilliseconds * Double(bench.steps) / 1000
+      try profiling?.report(seconds: seconds)
+      if let workers, let profile, let graph = profile.graph {
+        let table = graph.table(workers: workers, operations: profile.rows, total: seconds)
+        FileHandle.standardError.write(Data(table.utf8))
+      }
     }
     // The peak of every rank: memory of several ranks is their sum.
     var peak = [Measured.peakBytes]
