@@ -1,13 +1,14 @@
 import CZlib
 import Glibc
 
-/// The untagged sentences of a file, some at a time, in memory that does not grow with the file.
+/// The sentences of a file, some at a time, in memory that does not grow with the file.
 ///
 /// Reads what ``SentenceReader/read(_:columns:tagged:)`` reads, gzip included. The layout of a CoNLL file's rows is
 /// taken from its first part.
 @safe public struct SentenceStream: ~Copyable {
   public let path: String
   private let columns: ColumnChoice
+  private let tagged: Bool
   private let file: gzFile
   private let partBytes: Int
   private var rest: [UInt8] = []
@@ -16,11 +17,14 @@ import Glibc
   private var layout: RowLayout?
   private var count = 0
 
-  /// - Parameter partBytes: The bytes of text that are read at a time; a longer sentence is read whole, up to
-  ///   64 times as many.
+  /// - Parameters:
+  ///   - tagged: Whether words have tags, which are given as the file has them.
+  ///   - partBytes: The bytes of text that are read at a time; a longer sentence is read whole, up to 64 times as
+  ///     many.
   /// - Throws: ``CorpusError`` of code `missing` if the file cannot be opened.
   public init(
-    _ path: String, columns: ColumnChoice = ColumnChoice(), partBytes: Int = 1 << 20
+    _ path: String, columns: ColumnChoice = ColumnChoice(), tagged: Bool = false,
+    partBytes: Int = 1 << 20
   ) throws(CorpusError) {
     var information = stat()
     guard unsafe stat(path, &information) == 0 else {
@@ -37,6 +41,7 @@ import Glibc
     unsafe gzbuffer(file, 1 << 17)
     self.path = path
     self.columns = columns
+    self.tagged = tagged
     self.partBytes = partBytes
   }
 
@@ -59,11 +64,11 @@ import Glibc
 
   private mutating func sentences(of text: TextFile) throws(CorpusError) -> [Sentence] {
     if SentenceReader.isJSONLines(path) {
-      return try SentenceReader.records(text, tagged: false)
+      return try SentenceReader.records(text, tagged: tagged)
     }
     if layout == nil { layout = RowLayout(of: text) }
     guard let layout else { return [] }
-    return try SentenceReader.conll(text, columns: columns, tagged: false, layout)
+    return try SentenceReader.conll(text, columns: columns, tagged: tagged, layout)
   }
 
   /// Bytes that end where a sentence does; nil at the end of the file.

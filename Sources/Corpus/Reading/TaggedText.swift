@@ -71,10 +71,8 @@ public struct TaggedText: Sendable {
         if breaks(scheme, tag, after: previous, opens: opens) {
           repairs.add(sentences[place].line(ofWord: index))
         }
-        let wanted = opens ? UInt8(ascii: "B") : UInt8(ascii: "I")
-        if tag.prefix != UInt8(ascii: "O"), tag.prefix != wanted {
-          sentences[place].tags[index] =
-            opens ? table.types[tag.type].opening : table.types[tag.type].inside
+        if let other = table.converted(tag, opens: opens) {
+          sentences[place].tags[index] = other
           converted += 1
         }
         previous = tag
@@ -123,6 +121,46 @@ public struct TaggedText: Sendable {
   }
 }
 
+/// The tagged sentences of a file in IOB2, some at a time, in memory that does not grow with the file.
+///
+/// What ``TaggedText`` reads whole. Which word begins an entity does not depend on the file's scheme; that the file
+/// has one is known, and thrown, at its end.
+public struct TaggedStream: ~Copyable {
+  private var stream: SentenceStream
+  private var table: TagTable
+  private var evidence = TagEvidence()
+
+  /// - Throws: ``CorpusError`` of code `missing` if the file cannot be opened.
+  public init(
+    _ path: String, columns: ColumnChoice = ColumnChoice(), partBytes: Int = 1 << 20
+  ) throws(CorpusError) {
+    stream = try SentenceStream(path, columns: columns, tagged: true, partBytes: partBytes)
+    table = TagTable(path: path)
+  }
+
+  /// The next sentences, at least one; nil after the last.
+  ///
+  /// - Throws: ``CorpusError`` as ``TaggedText`` does.
+  public mutating func next() throws(CorpusError) -> [Sentence]? {
+    guard var sentences = try stream.next() else {
+      _ = try evidence.scheme(table: table)
+      return nil
+    }
+    for place in sentences.indices {
+      var previous = TagTable.outside
+      for index in sentences[place].tags.indices {
+        let tag = try table.entry(of: sentences[place].tags[index], sentences[place], index)
+        evidence.add(tag, after: previous)
+        if let other = table.converted(tag, opens: tag.opens(after: previous)) {
+          sentences[place].tags[index] = other
+        }
+        previous = tag
+      }
+    }
+    return sentences
+  }
+}
+
 /// The tags of a file, each taken apart once.
 private struct TagTable {
   struct Entry {
@@ -150,6 +188,13 @@ private struct TagTable {
   private var entries: [String: Entry] = [:]
 
   init(path: String) { self.path = path }
+
+  /// A tag as IOB2 has it; nil if it is so already.
+  func converted(_ tag: Entry, opens: Bool) -> String? {
+    let wanted = opens ? UInt8(ascii: "B") : UInt8(ascii: "I")
+    if tag.prefix == UInt8(ascii: "O") || tag.prefix == wanted { return nil }
+    return opens ? types[tag.type].opening : types[tag.type].inside
+  }
 
   mutating func entry(of tag: String, _ sentence: Sentence, _ word: Int) throws(CorpusError)
     -> Entry

@@ -28,7 +28,6 @@ enum EvaluateCommand {
     }
     let modeName = try arguments.choice("mode", of: ["default", "strict", "conlleval"])
     let columns = try Columns.choice(arguments)
-    let texts = try files.map { try TaggedText(reading: [$0], columns: columns) }
     let loaded = try LoadedModel(directory: arguments.positional("CHECKPOINT"))
     let precision = try Ranks.precision(arguments)
     let workspace = try Ranks.workspace(arguments, precision: precision)
@@ -49,14 +48,18 @@ enum EvaluateCommand {
         "a label of the model does not fit --mode \(modeName ?? "default"): \(error); use "
           + "--mode default or conlleval")
     }
-    for (file, text) in zip(files, texts) {
-      let split = try Split(
-        text.sentences, labels: loaded.model.labels[head], tokenizer: loaded.tokenizer,
-        shape: loaded.window)
-      let counts = try tagger.evaluate(
-        split, language: 0, parameters: loaded.model.parameters, modes: [mode],
-        over: SingleRank())
-      let scores = SpanScores(counts[0])
+    for file in files {
+      var stream = try TaggedStream(file, columns: columns)
+      var counts = SpanCounts()
+      while let sentences = try stream.next() {
+        let split = try Split(
+          sentences, labels: loaded.model.labels[head], tokenizer: loaded.tokenizer,
+          shape: loaded.window)
+        counts += try tagger.evaluate(
+          split, language: 0, parameters: loaded.model.parameters, modes: [mode],
+          over: SingleRank())[0]
+      }
+      let scores = SpanScores(counts)
       if arguments.has("json") {
         print(
           SpanReport(

@@ -41,6 +41,33 @@ import Testing
     }
   }
 
+  /// Tags are brought to IOB2 part by part as they are in a whole read.
+  @Test(arguments: ["O I-A I-A B-A I-B", "S-A B-A I-A E-A O", "B-A L-A U-B O", "B-A I-A I-B O B-B"])
+  func taggedPartsAddUpToTheFile(sentence: String) throws {
+    let rows = sentence.split(separator: " ").map { "w\t\($0)\n" }.joined()
+    try withFile("a.conll", (0..<30).map { _ in rows + "\n" }.joined()) { path in
+      let whole = try TaggedText(reading: [path]).sentences
+      for bytes in [16, 100, 1 << 20] {
+        var stream = try TaggedStream(path, partBytes: bytes)
+        var all: [Sentence] = []
+        while let part = try stream.next() { all += part }
+        #expect(all.map(\.tags) == whole.map(\.tags) && all.map(\.line) == whole.map(\.line))
+      }
+    }
+  }
+
+  @Test func aSchemeThatPartsDisagreeAboutIsAnErrorAtTheEnd() throws {
+    let text = "a\tS-A\n\n" + String(repeating: "b\tO\n\n", count: 100) + "c\tU-A\n\n"
+    try withFile("a.conll", text) { path in
+      let wanted = #expect(throws: CorpusError.self) { _ = try TaggedText(reading: [path]) }
+      let found = #expect(throws: CorpusError.self) {
+        var stream = try TaggedStream(path, partBytes: 32)
+        while try stream.next() != nil {}
+      }
+      #expect(found?.description == wanted?.description)
+    }
+  }
+
   @Test func gzipAndJSONLinesAreStreamed() throws {
     let lines = (0..<40).map { "{\"words\": [\"a\($0)\", \"b\"]}" }.joined(separator: "\n")
     try withFile("a.jsonl", lines) { path in
