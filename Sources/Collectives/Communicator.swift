@@ -97,12 +97,12 @@ public enum Reduction: Int, Sendable, CaseIterable {
   case max
 }
 
-/// A number that collectives can move: `Float`, `Double`, `Int64` and `UInt8`.
+/// A number that collectives can move: `Float`, `Double`, `Int64`, ``BFloat16`` and `UInt8`.
 public protocol CollectiveElement: BitwiseCopyable, Sendable {
   static var elementType: ElementType { get }
 }
 
-/// A number that collectives can move and reduce: `Float`, `Double` and `Int64`.
+/// A number that collectives can move and reduce: `Float`, `Double`, `Int64` and ``BFloat16``.
 public protocol ReducibleElement: CollectiveElement {}
 
 /// The type of the elements of a call, as ranks tell each other.
@@ -111,9 +111,11 @@ public enum ElementType: UInt8, Sendable {
   case double = 2
   case int64 = 3
   case uint8 = 4
+  case bfloat16 = 5
 
   var byteCount: Int {
     switch self {
+    case .bfloat16: 2
     case .float: 4
     case .double, .int64: 8
     case .uint8: 1
@@ -131,6 +133,16 @@ extension Double: ReducibleElement {
 
 extension Int64: ReducibleElement {
   public static var elementType: ElementType { .int64 }
+}
+
+/// The upper half of a `Float`. Its sums are formed in `Float`, in the order of the call, and rounded once, to the
+/// nearest, ties to even.
+public struct BFloat16: ReducibleElement, Equatable {
+  public var bits: UInt16
+
+  public init(bits: UInt16) { self.bits = bits }
+
+  public static var elementType: ElementType { .bfloat16 }
 }
 
 extension UInt8: CollectiveElement {

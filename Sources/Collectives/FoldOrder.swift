@@ -64,7 +64,46 @@ package struct FoldOrder {
     case .float: unsafe fold(parts, count, sum: { (x: Float, y) in x + y }, reduction, result)
     case .double: unsafe fold(parts, count, sum: { (x: Double, y) in x + y }, reduction, result)
     case .int64: unsafe fold(parts, count, sum: { (x: Int64, y) in x + y }, reduction, result)
+    case .bfloat16:
+      precondition(reduction == .sum, "bfloat16 is summed, nothing else")
+      unsafe foldHalves(parts, count, into: result.assumingMemoryBound(to: UInt16.self))
     case .uint8: preconditionFailure("bytes are moved and not reduced")
+    }
+  }
+
+  /// Sums of the upper halves of floats, rounded once.
+  private func foldHalves(
+    _ parts: [UnsafeRawPointer], _ count: Int, into result: UnsafeMutablePointer<UInt16>
+  ) {
+    let block = 2048
+    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: block * depth) { room in
+      guard let room = room.baseAddress else { return }
+      for start in stride(from: 0, to: count, by: block) {
+        let length = min(block, count - start)
+        var height = 0
+        for step in steps {
+          switch step {
+          case .push(let rank):
+            let part = unsafe parts[rank].assumingMemoryBound(to: UInt16.self) + start
+            let target = unsafe room + block * height
+            for index in 0..<length {
+              unsafe target[index] = Float(bitPattern: UInt32(part[index]) << 16)
+            }
+            height += 1
+          case .combine:
+            height -= 1
+            let (left, right) = unsafe (room + block * (height - 1), room + block * height)
+            for index in 0..<length { unsafe left[index] += right[index] }
+          }
+        }
+        for index in 0..<length {
+          let bits = unsafe room[index].bitPattern
+          let isNaN = bits & 0x7FFF_FFFF > 0x7F80_0000
+          let rounded = bits &+ 0x7FFF &+ (bits >> 16 & 1)
+          unsafe result[start + index] = UInt16(
+            truncatingIfNeeded: (isNaN ? bits | 0x40_0000 : rounded) >> 16)
+        }
+      }
     }
   }
 

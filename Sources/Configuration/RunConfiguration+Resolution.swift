@@ -16,6 +16,12 @@ extension RunConfiguration {
     tokenizer = file.tokenizer.map { Self.joined(folder, $0.value) }
     columns = try Columns(file.columns)
     try readBF16(file)
+    if fullDeterminism, gradientDtype == .bf16, let place = file.gradientDtype?.place {
+      throw ConfigError(
+        place,
+        "gradient_dtype: bf16 rounds what each rank sends, which full_determinism forbids; use fp32"
+      )
+    }
     try checkWindows(file)
     stages = try StageBuilder(file: root, run: self, folder: folder).stages()
   }

@@ -63,6 +63,8 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
   /// The parts each step's batch is cut into, whatever the number of ranks; the most ranks there can be.
   public var shards = 8
   public var precision = Precision.fp32
+  public var gradientDtype = Precision.fp32
+  public var ddpBucketCapMb = 25
   /// Seconds that a rank waits for the others before it gives up.
   public var ddpTimeout = 1800
   public var outputDirectory: String

@@ -16,6 +16,8 @@ struct RunFile: ConfigRecord {
   var shards: Placed<Int>?
   var precision: Placed<RunConfiguration.Precision>?
   var bf16: Placed<Bool>?
+  var gradientDtype: Placed<RunConfiguration.Precision>?
+  var ddpBucketCapMb: Placed<Int>?
   var ddpTimeout: Placed<Int>?
   var outputDir: Placed<String>?
   var stages: Placed<[Placed<StageFile>]>?
@@ -62,6 +64,12 @@ struct RunFile: ConfigRecord {
     ),
     Field(
       "bf16", \.bf16, default: "false", "Hugging Face's way to say precision: bf16."),
+    Field(
+      "gradient_dtype", \.gradientDtype, into: \.gradientDtype,
+      "How gradients travel between ranks: fp32, or rounded to bf16 and summed in fp32."),
+    Field(
+      "ddp_bucket_cap_mb", \.ddpBucketCapMb, .inside(1...2000), into: \.ddpBucketCapMb,
+      "MiB of fp32 gradients that are reduced at once, while the backward pass goes on."),
     Field(
       "ddp_timeout", \.ddpTimeout, .inside(1...1_000_000), into: \.ddpTimeout,
       "Seconds a rank waits for the others before it gives up."),

@@ -59,6 +59,10 @@ public struct DropoutKey: Sendable {
   let dropoutKey: DropoutKey?
   private var dropoutCount: UInt32 = 0
   private var nodes: [() -> Void] = []
+  /// How many recorded operations have still to write to the gradient of each entry.
+  private var writers: [Int]
+  /// Called in the backward pass, once with each entry, when nothing will write to its gradient any more.
+  public var whenFinal: ((_ entry: Int) -> Void)?
   private var slots: [UnsafeMutablePointer<Float>?] = unsafe []
   private var spare: [Int: [UnsafeMutablePointer<Float>]] = unsafe [:]
 
@@ -72,6 +76,7 @@ public struct DropoutKey: Sendable {
     self.parameters = parameters
     self.gradients = gradients
     dropoutKey = dropout
+    writers = parameters.layout.entries.map { _ in 0 }
     workspace.arena.reset()
   }
 
@@ -94,6 +99,8 @@ public struct DropoutKey: Sendable {
   /// Entries of the parameters that no operation used have zero gradient afterwards.
   public func backward() {
     guard let gradients else { preconditionFailure("a tape without a gradient buffer") }
+    // Entries that nothing writes to are final too, once they are zero.
+    for entry in writers.indices where writers[entry] == 0 { finish(entry) }
     for node in nodes.reversed() { node() }
     nodes = []
     gradients.zeroUntouched()
@@ -133,19 +140,39 @@ public struct DropoutKey: Sendable {
   }
 
   /// Records what an operation does backwards, and what that costs.
+  ///
+  /// - Parameter parameters: Those whose gradient it may write to.
   func record(
-    _ name: @autoclosure () -> String, flops: Double = 0, isRounded: Bool = false,
-    bytes: Double = 0, _ node: @escaping () -> Void
+    _ name: @autoclosure () -> String, writing parameters: [Parameter] = [], flops: Double = 0,
+    isRounded: Bool = false, bytes: Double = 0, _ node: @escaping () -> Void
   ) {
-    guard let profile = workspace.profile else {
-      nodes.append(node)
-      return
+    for parameter in parameters {
+      for entry in parameter.entries { writers[entry] += 1 }
     }
-    let name = name() + " backward"
-    nodes.append {
-      profile.measure(
-        name, flops: flops, isRounded: isRounded, bytes: bytes, node)
+    let run: () -> Void
+    if let profile = workspace.profile {
+      let name = name() + " backward"
+      run = {
+        profile.measure(name, flops: flops, isRounded: isRounded, bytes: bytes, node)
+      }
+    } else {
+      run = node
     }
+    nodes.append { [self] in
+      run()
+      for parameter in parameters {
+        for entry in parameter.entries {
+          writers[entry] -= 1
+          if writers[entry] == 0 { finish(entry) }
+        }
+      }
+    }
+  }
+
+  /// Nothing writes to the gradient of this entry any more.
+  private func finish(_ entry: Int) {
+    gradients?.zeroUntouched(CollectionOfOne(entry))
+    whenFinal?(entry)
   }
 
   /// The bytes that `passes` reads or writes of a matrix move.

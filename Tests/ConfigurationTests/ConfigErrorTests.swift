@@ -119,6 +119,9 @@ private let wrongSums: [WrongFile] = [
   after(
     "bf16: true\nprecision: fp32\n",
     "c.yaml:10:7: bf16: true and precision: fp32 exclude each other; give one"),
+  after(
+    "full_determinism: true\ngradient_dtype: bf16\n",
+    "c.yaml:11:17: gradient_dtype: bf16 rounds what each rank sends"),
   after("precision: fp16\n", "c.yaml:10:12: precision: unknown value 'fp16'; known: fp32, bf16"),
   after("max_length: 2\n", "c.yaml:10:13: max_length: must be from 3 to"),
   after(

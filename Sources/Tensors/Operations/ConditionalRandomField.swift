@@ -209,7 +209,7 @@ extension Tape {
       isTrained(crf.start) || isTrained(crf.end) || isTrained(crf.transitions)
     guard gradients != nil, emissions.needsGradient || trained else { return term }
     let chains = results
-    record("crf") { [self] in
+    record("crf", writing: [crf.start, crf.end, crf.transitions]) { [self] in
       if term.seed == 0 { return }
       if emissions.needsGradient {
         let target = unsafe claimGradient(emissions)

@@ -43,7 +43,9 @@ extension Tape {
       }
     }
     if trained {
-      record("embed", bytes: traffic(output, 2 * tables.count)) { [self] in
+      record(
+        "embed", writing: tables.map(\.table), bytes: traffic(output, 2 * tables.count)
+      ) { [self] in
         guard let dy = unsafe arrivedGradient(output) else { return }
         for (table, rows) in tables where isTrained(table) {
           unsafe embedBackward(table, rows, dy, in: space)

@@ -61,7 +61,10 @@ extension Tape {
       }
     }
     guard needsGradient else { return output }
-    record("layer norm", bytes: traffic(h, residual == nil ? 5 : 8)) { [self] in
+    record(
+      "layer norm", writing: [norm.scale, norm.shift] + (bias.map { [$0] } ?? []),
+      bytes: traffic(h, residual == nil ? 5 : 8)
+    ) { [self] in
       guard let dy = unsafe arrivedGradient(output) else { return }
       unsafe layerNormParameters(norm, dy: dy, normalised: h)
       forEachBlock(of: space) { rows in

@@ -56,7 +56,10 @@ extension Tape {
     workspace.arena.rewind(to: mark)
     guard needsGradient else { return output }
     let products = (x.needsGradient ? 1.0 : 0) + (isTrained(weight) ? 1.0 : 0)
-    record(name, flops: products * flops, isRounded: isRounded) { [self] in
+    record(
+      name, writing: [weight] + (bias.map { [$0] } ?? []), flops: products * flops,
+      isRounded: isRounded
+    ) { [self] in
       guard let dy = unsafe arrivedGradient(output) else { return }
       if activation == .gelu {
         forEachBlock(of: x.space) { rows in

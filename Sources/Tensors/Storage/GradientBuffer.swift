@@ -38,8 +38,12 @@ import Determinism
   }
 
   /// Makes the gradient of each entry that no operation used zero.
-  public func zeroUntouched() {
-    for (index, entry) in layout.entries.enumerated() where !touched[index] {
+  public func zeroUntouched() { zeroUntouched(layout.entries.indices) }
+
+  /// Makes the gradient of those of some entries zero that no operation has written.
+  func zeroUntouched(_ entries: some Sequence<Int>) {
+    for index in entries where !touched[index] {
+      let entry = layout.entries[index]
       if !entry.isTable {
         unsafe (storage.base + entry.offset).update(repeating: 0, count: entry.count)
       }
@@ -113,11 +117,14 @@ import Determinism
 // MARK: Exchange
 
 extension GradientBuffer {
-  /// The dense part, for a reduction in place.
+  /// Some floats of the dense part, for a reduction in place. Several threads may work on parts of their own.
   public func withDense<Result, Failure: Error>(
-    _ body: (inout MutableSpan<Float>) throws(Failure) -> Result
+    _ range: Range<Int>, _ body: (inout MutableSpan<Float>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    try storage.withMutableSpan(layout.denseRange, body)
+    precondition(
+      range.lowerBound >= layout.denseRange.lowerBound
+        && range.upperBound <= layout.denseRange.upperBound, "\(range) of \(layout.denseRange)")
+    return try storage.withMutableSpan(range, body)
   }
 
   /// Touches `rows` of a table, and packs them one after the other for a reduction.

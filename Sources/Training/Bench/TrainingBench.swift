@@ -23,8 +23,13 @@ public struct TrainingBench: Sendable {
   public var steps: Int
   /// Makes every sequence this long, cut from one stream of the data; nil for sentences as they are.
   public var length: Int?
+  /// How gradients travel between ranks.
+  public var gradientType: GradientType
 
-  public init(shape: Shape, batchSize: Int, steps: Int, length: Int?) {
+  public init(
+    shape: Shape, batchSize: Int, steps: Int, length: Int?, gradientType: GradientType = .fp32
+  ) {
+    self.gradientType = gradientType
     self.shape = shape
     self.batchSize = batchSize
     self.steps = steps
@@ -41,6 +46,8 @@ public struct TrainingBench: Sendable {
     public var firstStepSeconds: Double
     /// The bytes of gradient that a rank hands to the all-reduce in a step.
     public var bytesSentPerStep: Int
+    /// For which a step waited for sums over ranks when its own work was done.
+    public var exposedMilliseconds: Double
     public var tokensPerStep: Int
     /// The rows of the word table that a step reads, on average.
     public var touchedRows: Int
@@ -89,18 +96,21 @@ public struct TrainingBench: Sendable {
     var optimiser = AdamWState(layout: classifier.layout)
     let adamW = AdamW(tableDecay: .dense)
     let rates = classifier.layout.entries.map { _ in (learningRate: 5e-5, weightDecay: 0.01) }
-    let step = GradientStep(
-      communicator: communicator, workspace: workspace, shards: world, fullDeterminism: false)
+    let step = try GradientStep(
+      communicator: communicator, workspace: workspace, layout: classifier.layout,
+      trained: gradients.trained, shards: world, fullDeterminism: false,
+      gradientType: gradientType)
 
     var tokens = 0
     var rows = 0
     var bytes = 0
+    var exposed = 0.0
     var loss = 0.0
     var firstStep = 0.0
     var begin = ContinuousClock.now
     for index in 0..<steps + Self.warmup {
       if index == Self.warmup {
-        (tokens, rows, bytes) = (0, 0, 0)
+        (tokens, rows, bytes, exposed) = (0, 0, 0, 0)
         workspace.profile = profile
         begin = .now
       }
@@ -118,6 +128,7 @@ public struct TrainingBench: Sendable {
       loss = outcome.losses[0]
       tokens += Int(outcome.weights[0])
       bytes += step.exchangedBytes
+      exposed += step.exposedSeconds
       rows += Set(batch.tokenIDs).count
       if index == 0 { firstStep = seconds(ContinuousClock.now - started) }
     }
@@ -126,7 +137,7 @@ public struct TrainingBench: Sendable {
     return Result(
       shape: shape.rawValue, loss: loss, realTokensPerSecond: Double(tokens) / elapsed,
       stepMilliseconds: elapsed / Double(steps) * 1000, firstStepSeconds: firstStep,
-      bytesSentPerStep: bytes / steps,
+      bytesSentPerStep: bytes / steps, exposedMilliseconds: exposed / Double(steps) * 1000,
       tokensPerStep: tokens / steps, touchedRows: rows / steps)
   }
 

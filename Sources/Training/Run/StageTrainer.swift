@@ -99,10 +99,13 @@ public struct StageTrainer {
     let communicator = context.communicator
     let rates = parameterRates()
     let gradients = GradientBuffer(layout: model.classifier.layout, trained: rates.trained)
-    let step = GradientStep(
-      communicator: communicator, workspace: context.workspace,
-      shards: context.configuration.shards,
-      fullDeterminism: context.configuration.fullDeterminism)
+    let configuration = context.configuration
+    let step = try GradientStep(
+      communicator: communicator, workspace: context.workspace, layout: model.classifier.layout,
+      trained: rates.trained, shards: configuration.shards,
+      fullDeterminism: configuration.fullDeterminism,
+      gradientType: GradientType(rawValue: configuration.gradientDtype.rawValue) ?? .fp32,
+      bucketBytes: configuration.ddpBucketCapMb << 20)
     let schedule = LearningRateSchedule(
       shape: LearningRateSchedule.Shape(rawValue: training.lrSchedulerType.rawValue) ?? .linear,
       warmupSteps: warmupSteps,

@@ -55,19 +55,38 @@ public final class GradientStep {
   private let fullDeterminism: Bool
   /// The bytes of gradient that this rank handed to the reduction of the last step.
   public private(set) var exchangedBytes = 0
+  /// The seconds for which the last step's own work was done and the sums over ranks were not.
+  public var exposedSeconds: Double { dense?.exposedSeconds ?? 0 }
+  private let dense: GradientExchange?
   private var spareGradients: [GradientBuffer] = []
 
+  /// Every rank makes one at the same time.
+  ///
   /// - Parameters:
+  ///   - layout: Of the gradients of all steps, with which of its entries are `trained`.
   ///   - shards: The shards of every step. At least the rank count.
+  ///   - gradientType: How dense gradients travel; rows of tables are fp32.
+  ///   - bucketBytes: The bytes of fp32 gradients that are reduced at once.
   public init(
-    communicator: any Communicator, workspace: Workspace, shards: Int, fullDeterminism: Bool
-  ) {
+    communicator: any Communicator, workspace: Workspace, layout: ParameterLayout, trained: [Bool],
+    shards: Int, fullDeterminism: Bool, gradientType: GradientType = .fp32,
+    bucketBytes: Int = 25 << 20
+  ) throws(CollectiveError) {
     precondition(communicator.size <= shards, "\(communicator.size) ranks over \(shards) shards")
     self.communicator = communicator
     self.workspace = workspace
     self.shards = shards
     self.fullDeterminism = fullDeterminism
+    dense =
+      communicator.size == 1
+      ? nil
+      : GradientExchange(
+        try communicator.split(color: 0, key: communicator.rank), layout: layout, trained: trained,
+        kernels: workspace.kernels, treeShards: fullDeterminism ? shards : nil, type: gradientType,
+        bucketBytes: bucketBytes)
   }
+
+  deinit { dense?.stop() }
 
   /// The shards of a rank: a node of the tree under full determinism, else an even share.
   public static func node(
@@ -115,10 +134,13 @@ public final class GradientStep {
 
     var sums = [Double](repeating: 0, count: terms * shards)
     gradients.reset()
+    dense?.begin(gradients)
     accumulate(passes, into: gradients, level: 0) { range, gradients in
       let index = ranges.firstIndex(of: range) ?? 0
       let tape = Tape(
         workspace: workspace, parameters: parameters, gradients: gradients, dropout: dropout)
+      // Of several passes the last sum is formed when all are done.
+      if ranges.count == 1, let dense { tape.whenFinal = { dense.isFinal($0) } }
       method.record(batches[index], bySegment: fullDeterminism, on: tape)
       for term in tape.terms {
         guard let place = method.termNames.firstIndex(of: term.name) else {
@@ -131,10 +153,17 @@ public final class GradientStep {
       }
       tape.backward()
     }
-    if communicator.size > 1 {
-      try workspace.measured("all-reduce of gradients") { () throws(CollectiveError) in
-        try exchange(gradients)
+    if let dense {
+      if ranges.count > 1 {
+        for entry in gradients.layout.entries.indices { dense.isFinal(entry) }
       }
+      try workspace.measured("all-reduce of rows") { () throws(CollectiveError) in
+        try exchangeRows(gradients)
+      }
+      try workspace.measured("all-reduce not hidden") { () throws(CollectiveError) in
+        try dense.finish()
+      }
+      exchangedBytes += dense.bytesPerStep
     }
     try sum(&sums)
     let losses = (0..<terms).map { term in
@@ -168,10 +197,9 @@ public final class GradientStep {
     }
   }
 
-  /// Adds the gradients of all ranks: the dense part in place, of tables the rows that any rank touched.
-  private func exchange(_ gradients: GradientBuffer) throws(CollectiveError) {
-    exchangedBytes = gradients.layout.denseRange.count * MemoryLayout<Float>.stride
-    try gradients.withDense { (span) throws(CollectiveError) in try sumOverRanks(&span) }
+  /// Adds the gradients of the rows of tables that any rank touched.
+  private func exchangeRows(_ gradients: GradientBuffer) throws(CollectiveError) {
+    exchangedBytes = 0
     for table in gradients.layout.tables where gradients.trained[table] {
       let used = try communicator.allGather(gradients.touchedRows[table].rows.map(Int64.init))
       let rows = Set(used.joined()).sorted().map { Int32(truncatingIfNeeded: $0) }

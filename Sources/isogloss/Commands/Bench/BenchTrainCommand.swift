@@ -14,6 +14,9 @@ enum BenchTrainCommand {
       Option("data", value: "FILE", takesMany: true, "CoNLL or JSON-lines files."),
       Option("tokenizer", value: "SP.model", "A tokenizer whose ids fit the shape's vocabulary."),
       Ranks.precision,
+      Option(
+        "gradient-dtype", value: "fp32|bf16", default: "fp32", "How gradients travel between ranks."
+      ),
       Option("batch-size", value: "N", default: "32", "Sentences a step for each rank."),
       Option("steps", value: "N", default: "20", "Steps that are timed, after three that are not."),
       Option("length", value: "N", "Makes every sequence N tokens, cut from one stream."),
@@ -44,7 +47,9 @@ enum BenchTrainCommand {
       shape: shape == "base" ? .base : .mini,
       batchSize: try arguments.integer("batch-size", in: 1...1_000_000) ?? 32,
       steps: try arguments.integer("steps", in: 1...1_000_000) ?? 20,
-      length: try arguments.integer("length", in: 3...512))
+      length: try arguments.integer("length", in: 3...512),
+      gradientType: try arguments.choice("gradient-dtype", of: ["fp32", "bf16"])
+        .flatMap(GradientType.init) ?? .fp32)
     let profiling = try Profiling(arguments, on: workspace)
     let workers = try arguments.integer("task-graph", in: 1...4096)
     let profile = profiling?.profile ?? (workers == nil ? nil : Profile())
@@ -78,6 +83,7 @@ enum BenchTrainCommand {
         "\"peak_gb\": \(String(format: "%.3f", peak[0] / 1e9))",
         "\"first_step_s\": \(String(format: "%.2f", result.firstStepSeconds))",
         "\"bytes_sent_per_step\": \(result.bytesSentPerStep)",
+        "\"exposed_ms\": \(String(format: "%.1f", result.exposedMilliseconds))",
         "\"tokens_per_step\": \(result.tokensPerStep)",
         "\"touched_rows\": \(result.touchedRows)",
       ]
