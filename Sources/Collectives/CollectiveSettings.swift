@@ -7,8 +7,10 @@ public struct CollectiveSettings: Sendable {
   /// use the communicator.
   public var whileWaiting: (@Sendable () -> Void)?
 
-  /// The most bytes that one message carries; larger payloads go in pieces. MPI's counts end at 2³¹.
-  package var pieceBytes = 1 << 30
+  /// The most bytes that one message carries; larger payloads go in pieces.
+  ///
+  /// Measured over TCP at 1 Gbit/s, both ways at once: one message of 22 MB moves at 60 MB/s, pieces of 1 MiB at 119.7.
+  package var pieceBytes = 1 << 20
 
   public init(timeoutSeconds: Double = 1800, whileWaiting: (@Sendable () -> Void)? = nil) {
     precondition(timeoutSeconds > 0, "a time-out of \(timeoutSeconds) s")

@@ -214,7 +214,8 @@ extension RankGroup {
       parts, count: use.call.count, of: use.call.element, reduction, into: base)
   }
 
-  /// Each rank folds its own range, of which every other rank sends it its part, round by round.
+  /// Each rank folds its own range, of which every other rank sends it its part, round by round. The next round is on
+  /// its way while one is folded.
   private func reduceScatter(
     _ bytes: UnsafeMutableRawBufferPointer, _ ranges: [Range<Int>], _ order: FoldOrder,
     _ reduction: Reduction, _ use: Use
@@ -225,35 +226,57 @@ extension RankGroup {
     // A round's messages together are about as long as one range, within bounds that keep a message
     // worth its latency and the fold in the cache.
     let roundBytes = min(max(longest * stride / (size - 1), 1 << 16), 1 << 22)
-    let roundLength = max(1, min(roundBytes, use.settings.pieceBytes) / stride)
+    let roundLength = max(1, roundBytes / stride)
     let ownLength = min(roundLength, ranges[rank].count)
-    let room = Room(byteCount: size * ownLength * stride)
+    // Two rounds: one that is folded, one that arrives.
+    let room = Room(byteCount: 2 * size * ownLength * stride)
     defer { room.end() }
 
     func part(_ range: Range<Int>, from offset: Int) -> Range<Int> {
       let lower = min(range.lowerBound + offset, range.upperBound)
       return lower..<min(lower + roundLength, range.upperBound)
     }
-    for offset in Swift.stride(from: 0, to: longest, by: roundLength) {
-      let own = part(ranges[rank], from: offset)
-      let target = unsafe base + own.lowerBound * stride
-      var parts = unsafe [UnsafeRawPointer](repeating: UnsafeRawPointer(target), count: size)
+    func place(_ round: Int, of peer: Int, _ count: Int) -> UnsafeMutableRawBufferPointer {
+      unsafe room.slice(
+        at: ((round % 2) * size + peer) * ownLength * stride, byteCount: count * stride)
+    }
+    func start(_ round: Int) throws(CollectiveError) -> [Pending] {
       var pending: [Pending] = []
-      room.isQuiet = false
+      let offset = round * roundLength
+      let count = part(ranges[rank], from: offset).count
       for peer in peers {
-        let bytes = unsafe room.slice(
-          at: peer * ownLength * stride, byteCount: own.count * stride)
-        unsafe parts[peer] = UnsafeRawPointer(bytes.baseAddress ?? target)
-        try unsafe startReceive(bytes, from: peer, .payload, &pending, use)
+        try unsafe startReceive(
+          place(round, of: peer, count), from: peer, .payload, &pending, use)
       }
       for peer in peers {
         let range = inBytes(part(ranges[peer], from: offset), use)
         try unsafe startSend(.init(rebasing: bytes[range]), to: peer, .payload, &pending, use)
       }
-      try wait(&pending, use)
-      room.isQuiet = true
-      unsafe order.fold(parts, count: own.count, of: use.call.element, reduction, into: target)
+      return pending
     }
+    let rounds = (longest + roundLength - 1) / roundLength
+    room.isQuiet = false
+    var pending = try start(0)
+    for round in 0..<rounds {
+      var next: [Pending] = []
+      do throws(CollectiveError) {
+        if round + 1 < rounds { next = try start(round + 1) }
+        try wait(&pending, use)
+      } catch {
+        cancel(&pending)
+        cancel(&next)
+        throw error
+      }
+      let own = part(ranges[rank], from: round * roundLength)
+      let target = unsafe base + own.lowerBound * stride
+      let parts = unsafe (0..<size).map { peer in
+        unsafe UnsafeRawPointer(
+          peer == rank ? target : place(round, of: peer, own.count).baseAddress ?? target)
+      }
+      unsafe order.fold(parts, count: own.count, of: use.call.element, reduction, into: target)
+      pending = next
+    }
+    room.isQuiet = true
   }
 
   /// Each rank sends its range to every other.

@@ -240,13 +240,17 @@ import Synchronization
     return ranks.indices.filter { $0 == 0 || ranks[$0] != ranks[$0 - 1] }.map { ranks[$0] }
   }
 
+  func cancel(_ pending: inout [Pending]) {
+    for index in pending.indices { transport.cancel(&pending[index].request) }
+    pending.removeAll()
+  }
+
   /// Gives all requests up and makes the error to throw.
   private func giveUp(
     _ pending: inout [Pending], _ use: Use, _ failure: TransportFailure, peer: Int? = nil
   ) -> CollectiveError {
     let others = peer.map { [$0] } ?? ranksWaited(pending)
-    for index in pending.indices { transport.cancel(&pending[index].request) }
-    pending.removeAll()
+    cancel(&pending)
     return CollectiveError(
       code: failure.code, operation: "\(use.call)", rank: rank, others: others,
       detail: failure.detail)

@@ -157,11 +157,12 @@ public final class GradientStep {
       if ranges.count > 1 {
         for entry in gradients.layout.entries.indices { dense.isFinal(entry) }
       }
-      try workspace.measured("all-reduce of rows") { () throws(CollectiveError) in
-        try exchangeRows(gradients)
-      }
       try workspace.measured("all-reduce not hidden") { () throws(CollectiveError) in
         try dense.finish()
+      }
+      // Not beside the buckets: small messages would queue behind them.
+      try workspace.measured("all-reduce of rows") { () throws(CollectiveError) in
+        try exchangeRows(gradients)
       }
       exchangedBytes += dense.bytesPerStep
     }
