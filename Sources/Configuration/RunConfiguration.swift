@@ -64,7 +64,7 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
   public var shards = 8
   public var precision = Precision.fp32
   public var gradientDtype = Precision.fp32
-  public var ddpBucketCapMb = 25
+  public var ddpBucketCapMb = 4
   /// Seconds that a rank waits for the others before it gives up.
   public var ddpTimeout = 1800
   public var outputDirectory: String

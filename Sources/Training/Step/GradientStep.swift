@@ -70,7 +70,7 @@ public final class GradientStep {
   public init(
     communicator: any Communicator, workspace: Workspace, layout: ParameterLayout, trained: [Bool],
     shards: Int, fullDeterminism: Bool, gradientType: GradientType = .fp32,
-    bucketBytes: Int = 25 << 20
+    bucketBytes: Int = 4 << 20
   ) throws(CollectiveError) {
     precondition(communicator.size <= shards, "\(communicator.size) ranks over \(shards) shards")
     self.communicator = communicator
