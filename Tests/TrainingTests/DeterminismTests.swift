@@ -46,6 +46,9 @@ import Training
       _ = try ThreadGroup.run(ranks: ranks) { try SmallRun.execute(configuration, over: $0) }
       let log = try String(
         contentsOfFile: small.folder + "/run-\(ranks)/metrics.jsonl", encoding: .utf8)
+      // What each rank waited stands beside, where there are several.
+      #expect(log.contains("waited_rank_\(ranks - 1)") == (ranks > 1))
+      #expect(!log.contains("waited_rank_\(ranks)\""))
       losses.append(
         try log.split(separator: "\n").compactMap { line in
           let value = try JSONSerialization.jsonObject(with: Data(line.utf8))

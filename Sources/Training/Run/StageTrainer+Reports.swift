@@ -32,19 +32,33 @@ extension StageTrainer {
   /// The line of an interval, on the terminal and in the log.
   func report(
     _ state: TrainerState, loss: Double, rate: Double, norm: Double, names: [String],
-    losses: [Double], meter: inout ThroughputMeter
+    losses: [Double], waited: [Double], speed: Double, secondsLeft: Double
   ) {
-    let (speed, seconds) = meter.lap()
-    let left = seconds / Double(max(1, meter.lapSteps)) * Double(totalSteps - state.step)
     context.reporter.progress(
       "\(stage.name): step \(state.step)/\(totalSteps), loss \(format(loss, 4)), rate "
         + "\(format(rate * 1e6, 2))e-6, norm \(format(norm, 3)), \(Int(speed)) tokens/s, "
-        + "\(duration(left)) left")
+        + "\(waits(waited))\(duration(secondsLeft)) left")
     context.log?.write(
       stage: stage.name, step: state.step,
       [
         ("loss", loss), ("learning_rate", rate), ("grad_norm", norm), ("tokens_per_second", speed),
-      ] + zip(names, losses).map { ("loss_\($0)", $1) })
+      ] + zip(names, losses).map { ("loss_\($0)", $1) }
+        + waited.enumerated().map { ("waited_rank_\($0)", $1) })
+  }
+
+  /// The share of an interval that each rank spent in collectives, by rank; nothing for one rank alone. Every rank
+  /// calls it.
+  func waitedShares(of waited: Double, seconds: Double) throws(CollectiveError) -> [Double] {
+    if context.communicator.size == 1 { return [] }
+    return try context.communicator.allGather([waited / max(seconds, 1e-9)]).map { $0[0] }
+  }
+
+  /// "waiting 3–31 %, least rank 5, ": the rank that waits least is the one that the others wait for.
+  private func waits(_ shares: [Double]) -> String {
+    guard let least = shares.indices.min(by: { shares[$0] < shares[$1] }),
+      let most = shares.max()
+    else { return "" }
+    return "waiting \(Int(100 * shares[least]))–\(Int(100 * most)) % (least: rank \(least)), "
   }
 
   /// What a step that left the finite is told as: its stage, its languages, its sentences.

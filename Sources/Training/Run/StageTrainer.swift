@@ -127,6 +127,7 @@ public struct StageTrainer {
     var meter = ThroughputMeter(step: state.step)
     var lossSum = 0.0
     var lossSteps = 0
+    var waitedBefore = 0.0
     while state.step < totalSteps, !losesPatience(state) {
       let items = plan.sentences(ofStep: state.step)
       let shards = assignment(of: items)
@@ -161,9 +162,13 @@ public struct StageTrainer {
       lossSteps += 1
       meter.count(tokens: tokenCount(items))
       if state.step % training.loggingSteps == 0 || state.step == totalSteps {
+        let (speed, seconds) = meter.lap()
+        let waited = try waitedShares(of: step.waitedSeconds - waitedBefore, seconds: seconds)
+        waitedBefore = step.waitedSeconds
         report(
           state, loss: lossSum / Double(lossSteps), rate: rate, norm: outcome.gradientNorm,
-          names: method.termNames, losses: outcome.losses, meter: &meter)
+          names: method.termNames, losses: outcome.losses, waited: waited, speed: speed,
+          secondsLeft: seconds / Double(max(1, meter.lapSteps)) * Double(totalSteps - state.step))
         (lossSum, lossSteps) = (0, 0)
       }
       let ends = state.step == totalSteps

@@ -58,6 +58,9 @@ public final class GradientStep {
   /// The seconds for which the last step's own work was done and the sums over ranks were not.
   public var exposedSeconds: Double { dense?.exposedSeconds ?? 0 }
   private let dense: GradientExchange?
+  /// The seconds that this rank has spent in collectives since the first step: what others made it wait, and the
+  /// way of its data.
+  public private(set) var waitedSeconds = 0.0
   private var spareGradients: [GradientBuffer] = []
 
   /// Every rank makes one at the same time.
@@ -128,7 +131,7 @@ public final class GradientStep {
       }
     }
     slots[terms * shards] = stop ? 1 : 0
-    try sum(&slots)
+    try waiting { () throws(CollectiveError) in try sum(&slots) }
     let weights = (0..<terms).map { fold(slots, term: $0) }
     let stopRequested = slots[terms * shards] > 0
 
@@ -153,20 +156,13 @@ public final class GradientStep {
       }
       tape.backward()
     }
-    if let dense {
-      if ranges.count > 1 {
-        for entry in gradients.layout.entries.indices { dense.isFinal(entry) }
-      }
-      try workspace.measured("all-reduce not hidden") { () throws(CollectiveError) in
-        try dense.finish()
-      }
-      // Not beside the buckets: small messages would queue behind them.
-      try workspace.measured("all-reduce of rows") { () throws(CollectiveError) in
-        try exchangeRows(gradients)
-      }
-      exchangedBytes += dense.bytesPerStep
+    if let dense, ranges.count > 1 {
+      for entry in gradients.layout.entries.indices { dense.isFinal(entry) }
     }
-    try sum(&sums)
+    try waiting { () throws(CollectiveError) in
+      try exchange(gradients)
+      try sum(&sums)
+    }
     let losses = (0..<terms).map { term in
       weights[term] > 0 ? fold(sums, term: term) / weights[term] : 0
     }
@@ -196,6 +192,26 @@ public final class GradientStep {
       accumulate(right, into: spare, level: level + 1, pass)
       gradients.add(spare, in: workspace)
     }
+  }
+
+  private func waiting<Failure: Error>(_ body: () throws(Failure) -> Void) throws(Failure) {
+    let start = ContinuousClock.now
+    try body()
+    let waited = (ContinuousClock.now - start).components
+    waitedSeconds += Double(waited.seconds) + Double(waited.attoseconds) * 1e-18
+  }
+
+  /// Ends the exchange of buckets, then adds the rows of tables: beside the buckets their small messages would queue
+  /// behind them.
+  private func exchange(_ gradients: GradientBuffer) throws(CollectiveError) {
+    guard let dense else { return }
+    try workspace.measured("all-reduce not hidden") { () throws(CollectiveError) in
+      try dense.finish()
+    }
+    try workspace.measured("all-reduce of rows") { () throws(CollectiveError) in
+      try exchangeRows(gradients)
+    }
+    exchangedBytes += dense.bytesPerStep
   }
 
   /// Adds the gradients of the rows of tables that any rank touched.
