@@ -1,33 +1,48 @@
+import Collectives
 import Configuration
 import Foundation
 import Tensors
 import Training
 
-/// What `--profile` and `--trace` ask for.
+/// What `--profile` and `--trace` ask for. Every rank has one.
 struct Profiling {
-  let profile = Profile()
-  private let peaks: MachinePeaks
-  private let isPrinted: Bool
+  let profile: Profile
+  private let communicator: any Communicator
+  private let peaks: MachinePeaks?
   private let tracePath: String?
 
   /// Nil if neither option is given. Measures the machine's peaks, before the work that is profiled.
-  init?(_ arguments: ParsedArguments, on workspace: Workspace) throws {
+  ///
+  /// Every rank calls it; the profiles of all begin at the same time.
+  init?(
+    _ arguments: ParsedArguments, on workspace: Workspace,
+    over communicator: any Communicator = SingleRank()
+  ) throws {
     guard arguments.has("profile") || arguments.value("trace") != nil else { return nil }
-    isPrinted = arguments.has("profile")
+    self.communicator = communicator
     tracePath = arguments.value("trace")
-    peaks = MachinePeaks(workspace)
+    peaks =
+      arguments.has("profile") && communicator.rank == 0 ? MachinePeaks(workspace) : nil
+    try communicator.barrier()
+    profile = Profile()
   }
 
-  /// Prints the table on standard error and writes the trace.
+  /// The first rank prints its table on standard error, and writes the trace of all ranks.
   ///
   /// - Parameter seconds: What the profiled steps took.
   func report(seconds: Double) throws {
-    if isPrinted {
+    if let peaks {
       FileHandle.standardError.write(Data(profile.table(total: seconds, peaks: peaks).utf8))
     }
     guard let tracePath else { return }
+    let name = "rank \(communicator.rank) on \(communicator.hostName)"
+    let lines = profile.traceLines(process: communicator.rank, name: name)
+    let all = try communicator.allGather(Array(lines.joined(separator: ",\n").utf8))
+    guard communicator.rank == 0 else { return }
+    let text = all.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ",\n")
     do {
-      try profile.trace(process: 0).write(toFile: tracePath, atomically: true, encoding: .utf8)
+      try "{\"traceEvents\":[\n\(text)\n]}\n"
+        .write(toFile: tracePath, atomically: true, encoding: .utf8)
     } catch {
       throw RunError(.io, "\(tracePath) cannot be written: \(error.localizedDescription)")
     }

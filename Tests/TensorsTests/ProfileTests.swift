@@ -35,8 +35,11 @@ import Testing
     #expect(backward.calls == 2 && backward.flops == 2 * forward.flops)
     #expect(profile.rows.contains { $0.name == "cross-entropy backward" })
 
-    let trace = try JSONSerialization.jsonObject(with: Data(profile.trace(process: 3).utf8))
-    let events = try #require((trace as? [String: Any])?["traceEvents"] as? [[String: Any]])
+    let lines = profile.traceLines(process: 3, name: "rank 3").joined(separator: ",")
+    let trace = try JSONSerialization.jsonObject(with: Data("[\(lines)]".utf8))
+    let all = try #require(trace as? [[String: Any]])
+    #expect(all.first?["ph"] as? String == "M")
+    let events = all.dropFirst()
     #expect(events.count == profile.rows.reduce(0) { $0 + $1.calls })
     #expect(events.allSatisfy { $0["ph"] as? String == "X" && $0["pid"] as? Int == 3 })
   }

@@ -285,6 +285,27 @@ struct CommandLineTests {
     #expect(try train("emulated", ["bf16=true"], emulated: true) != fp32)
   }
 
+  /// One trace of all ranks: their operations, and the buckets of gradients beside them.
+  @Test func theTraceHoldsEveryRank() throws {
+    let small = try SmallRun(sentences: 40)
+    defer { small.remove() }
+    let config = small.folder + "/run.yaml"
+    let file = small.folder + "/trace.json"
+    try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
+    let outcome = try Program.run(
+      ["train", config, "max_steps=3", "--simulate-ranks", "3", "--trace", file])
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let bytes = try #require(FileManager.default.contents(atPath: file))
+    let trace = try JSONSerialization.jsonObject(with: bytes)
+    let events = try #require((trace as? [String: Any])?["traceEvents"] as? [[String: Any]])
+    for rank in 0..<3 {
+      let own = events.filter { $0["pid"] as? Int == rank && $0["ph"] as? String == "X" }
+      let transfers = own.filter { $0["tid"] as? Int == 1 }
+      #expect(transfers.count == 3 && transfers.allSatisfy { $0["name"] as? String == "bucket 0" })
+      #expect(own.filter { $0["name"] as? String == "AdamW" }.count == 3)
+    }
+  }
+
   @Test func tokenizersAreCompared() throws {
     let small = try SmallRun(sentences: 40)
     defer { small.remove() }

@@ -23,6 +23,8 @@ public final class Profile {
     /// Since the profile began.
     public var start: Double
     public var seconds: Double
+    /// 0 for operations; 1 for what another thread does beside them.
+    public var thread = 0
   }
 
   public private(set) var rows: [Row] = []
@@ -66,14 +68,7 @@ public final class Profile {
     let start = Profile.now()
     let result = try body()
     let seconds = Profile.now() - start
-    let place: Int
-    if let known = places[name] {
-      place = known
-    } else {
-      place = rows.count
-      places[name] = place
-      rows.append(Row(name: name))
-    }
+    let place = row(name)
     rows[place].calls += 1
     rows[place].seconds += seconds
     rows[place].flops += flops
@@ -85,16 +80,35 @@ public final class Profile {
     return result
   }
 
-  /// The events as a trace that Perfetto and chrome://tracing open: JSON, microseconds.
-  public func trace(process: Int) -> String {
-    let lines = events.map { event in
-      "{\"name\":\"\(rows[event.row].name)\",\"ph\":\"X\",\"pid\":\(process),\"tid\":0,"
-        + "\"ts\":\(Int(event.start * 1e6)),\"dur\":\(Int(event.seconds * 1e6))}"
-    }
-    return "{\"traceEvents\":[\n\(lines.joined(separator: ",\n"))\n]}\n"
+  /// Adds to the events what a thread beside the operations did; no row counts it.
+  ///
+  /// - Parameter start: By ``now()``.
+  public func addEvent(_ name: String, start: Double, seconds: Double) {
+    guard events.count < eventLimit else { return }
+    events.append(Event(row: row(name), start: start - began, seconds: seconds, thread: 1))
   }
 
-  static func now() -> Double {
+  private func row(_ name: String) -> Int {
+    if let known = places[name] { return known }
+    places[name] = rows.count
+    rows.append(Row(name: name))
+    return rows.count - 1
+  }
+
+  /// The events as those of one process in a trace that Perfetto and chrome://tracing open: a JSON object a line,
+  /// microseconds since the profile began.
+  public func traceLines(process: Int, name: String) -> [String] {
+    [
+      "{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":\(process),\"args\":{\"name\":\"\(name)\"}}"
+    ]
+      + events.map { event in
+        "{\"name\":\"\(rows[event.row].name)\",\"ph\":\"X\",\"pid\":\(process),\"tid\":\(event.thread),"
+          + "\"ts\":\(Int(event.start * 1e6)),\"dur\":\(Int(event.seconds * 1e6))}"
+      }
+  }
+
+  /// Seconds of the clock that events are measured with.
+  public static func now() -> Double {
     var time = timespec()
     unsafe clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9

@@ -37,6 +37,15 @@ public enum GradientType: String, Sendable {
   private var done = 0
   private var failure: CollectiveError?
   private var isStopping = false
+  private var transfers: [Transfer] = []
+
+  /// When a bucket was on its way.
+  package struct Transfer: Sendable {
+    package var bucket: Int
+    /// By ``Profile/now()``.
+    package var start: Double
+    package var seconds: Double
+  }
 
   /// The bytes of gradient that a step hands to the exchange.
   package let bytesPerStep: Int
@@ -111,26 +120,34 @@ public enum GradientType: String, Sendable {
   }
 
   /// Waits until all buckets, every entry of which is final, hold the sums over all ranks.
-  package func finish() throws(CollectiveError) {
+  ///
+  /// - Returns: When each of them was on its way.
+  @discardableResult package func finish() throws(CollectiveError) -> [Transfer] {
     let start = ContinuousClock.now
     lock.lock()
     while done < buckets.count, failure == nil { lock.wait() }
     gradients = nil
     let failure = failure
+    let transfers = transfers
+    self.transfers = []
     lock.unlock()
     let waited = ContinuousClock.now - start
     exposedSeconds =
       Double(waited.components.seconds) + Double(waited.components.attoseconds) * 1e-18
     if let failure { throw failure }
+    return transfers
   }
 
   // MARK: The thread
 
   private func work() {
     while let (bucket, gradients) = next() {
+      let start = Profile.now()
       do throws(CollectiveError) {
         try sum(bucket.floats, of: gradients)
         lock.withLock {
+          transfers.append(
+            Transfer(bucket: done, start: start, seconds: Profile.now() - start))
           done += 1
           lock.broadcast()
         }

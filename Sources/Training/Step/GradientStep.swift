@@ -205,8 +205,14 @@ public final class GradientStep {
   /// behind them.
   private func exchange(_ gradients: GradientBuffer) throws(CollectiveError) {
     guard let dense else { return }
-    try workspace.measured("all-reduce not hidden") { () throws(CollectiveError) in
-      try dense.finish()
+    let transfers = try workspace.measured("all-reduce not hidden") {
+      () throws(CollectiveError) in try dense.finish()
+    }
+    if let profile = workspace.profile {
+      for transfer in transfers {
+        profile.addEvent(
+          "bucket \(transfer.bucket)", start: transfer.start, seconds: transfer.seconds)
+      }
     }
     try workspace.measured("all-reduce of rows") { () throws(CollectiveError) in
       try exchangeRows(gradients)

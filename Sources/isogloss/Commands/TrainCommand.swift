@@ -29,7 +29,8 @@ enum TrainCommand {
       Option("help-config", "Lists every key of a config, its default and its meaning."),
       Option("profile", "Prints what each operation took and its share of this machine's peak."),
       Option(
-        "trace", value: "FILE", "Writes the first rank's operations as a trace that Perfetto opens."
+        "trace", value: "FILE",
+        "Writes every rank's operations and transfers as a trace that Perfetto opens."
       ),
       Option("json", "Prints the results as JSON on standard output."),
     ],
@@ -109,7 +110,7 @@ enum TrainCommand {
     }
     try run.prepare(resume: resume)
     if !arguments.has("simulate-ranks") { Ranks.settle(in: configuration.outputDirectory) }
-    let profiling = communicator.rank == 0 ? try Profiling(arguments, on: workspace) : nil
+    let profiling = try Profiling(arguments, on: workspace, over: communicator)
     workspace.profile = profiling?.profile
     let results = try run.execute(resume: resume)
     if let profiling { try profiling.report(seconds: profiling.profile.seconds) }

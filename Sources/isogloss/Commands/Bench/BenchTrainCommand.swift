@@ -50,7 +50,7 @@ enum BenchTrainCommand {
       length: try arguments.integer("length", in: 3...512),
       gradientType: try arguments.choice("gradient-dtype", of: ["fp32", "bf16"])
         .flatMap(GradientType.init) ?? .fp32)
-    let profiling = try Profiling(arguments, on: workspace)
+    let profiling = try Profiling(arguments, on: workspace, over: communicator)
     let workers = try arguments.integer("task-graph", in: 1...4096)
     let profile = profiling?.profile ?? (workers == nil ? nil : Profile())
     if let workers {
@@ -60,9 +60,9 @@ enum BenchTrainCommand {
     let result = try bench.run(
       sentences: sentences, tokenizer: try TokenizerLoader.load(path), communicator: communicator,
       workspace: workspace, started: started, profile: profile)
+    let seconds = result.stepMilliseconds * Double(bench.steps) / 1000
+    try profiling?.report(seconds: seconds)
     if communicator.rank == 0 {
-      let seconds = result.stepMilliseconds * Double(bench.steps) / 1000
-      try profiling?.report(seconds: seconds)
       if let workers, let profile, let graph = profile.graph {
         let table = graph.table(workers: workers, operations: profile.rows, total: seconds)
         FileHandle.standardError.write(Data(table.utf8))
