@@ -285,6 +285,27 @@ struct CommandLineTests {
     #expect(try train("emulated", ["bf16=true"], emulated: true) != fp32)
   }
 
+  /// The word table stays in its file while a model is used: a file cut short meanwhile is one line, not a crash.
+  @Test func aMappedFileThatIsCutShortIsOneLine() throws {
+    let (small, config, model) = try trained()
+    defer { small.remove() }
+    let started = try Program.start(
+      [
+        "train", config, "model=null", "tokenizer=null", "init=\(model)", "max_steps=100000",
+        "logging_steps=1", "--out", small.folder + "/mapped",
+      ])
+    let log = started.folder + "/error"
+    #expect(
+      Program.wait {
+        String(decoding: FileManager.default.contents(atPath: log) ?? Data(), as: UTF8.self)
+          .contains("step 2/")
+      })
+    #expect(unsafe truncate(model + "/model.safetensors", 0) == 0)
+    let outcome = started.finish()
+    #expect(outcome.code == 74, "\(outcome.error.suffix(500))")
+    #expect(outcome.error.contains("isogloss: a mapped checkpoint was shortened"))
+  }
+
   /// One trace of all ranks: their operations, and the buckets of gradients beside them.
   @Test func theTraceHoldsEveryRank() throws {
     let small = try SmallRun(sentences: 40)
