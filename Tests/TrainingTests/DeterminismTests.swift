@@ -81,6 +81,24 @@ import Training
     #expect(resumed.test == unbroken.test)
   }
 
+  /// A checkpoint goes on with any number of ranks, under full determinism to the same bits.
+  @Test func aStoppedRunGoesOnWithOtherRanks() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    func run(_ name: String, ranks: Int, stopAfter: Int? = nil) throws -> [StageResult]? {
+      let configuration = try small.configuration(name, ["full_determinism=true"])
+      return try ThreadGroup.run(ranks: ranks) {
+        try SmallRun.execute(configuration, over: $0, resume: .auto, stopAfter: stopAfter)
+      }[0]
+    }
+    let unbroken = try #require(run("unbroken", ranks: 1)?.first)
+    #expect(try run("broken", ranks: 4, stopAfter: 4) == nil)
+    #expect(try run("broken", ranks: 1, stopAfter: 4) == nil)
+    let resumed = try #require(run("broken", ranks: 3)?.first)
+    #expect(resumed.weightHash == unbroken.weightHash)
+    #expect(resumed.test == unbroken.test)
+  }
+
   @Test func aChangedCheckpointIsNotContinued() throws {
     let small = try SmallRun()
     defer { small.remove() }
