@@ -80,14 +80,24 @@ enum Ranks {
     return Launch.isUnderLauncher ? 1 : ProcessInfo.processInfo.activeProcessorCount
   }
 
-  /// What a rank computes with. Its products are bf16 where that is asked for and the processor has it.
+  /// What a rank computes with. Its products are bf16 where that is asked for and the processor has it; one line says
+  /// where it has not.
   static func workspace(
-    _ arguments: ParsedArguments, precision: Precision = .fp32
+    _ arguments: ParsedArguments, precision: Precision, reporter: Reporter
   ) throws -> Workspace {
     let kernels = try KernelTable.chosen()
-    return Workspace(
+    let workspace = Workspace(
       kernels: kernels, threadCount: try threads(arguments),
       precision: kernels.precision(precision))
+    if let fallback = fallback(workspace, asked: precision) { reporter.line(fallback) }
+    return workspace
+  }
+
+  /// The same of a command with the option ``precision``.
+  static func workspace(_ arguments: ParsedArguments) throws -> Workspace {
+    let name = try arguments.choice("precision", of: ["fp32", "bf16"])
+    return try workspace(
+      arguments, precision: name.flatMap(Precision.init) ?? .fp32, reporter: reporter())
   }
 
   /// What a command's option `--precision` asks for.
@@ -95,13 +105,8 @@ enum Ranks {
     "precision", value: "fp32|bf16", default: "fp32",
     "Of the factors of products; bf16 where the processor multiplies it, else fp32.")
 
-  static func precision(_ arguments: ParsedArguments) throws -> Precision {
-    let name = try arguments.choice("precision", of: ["fp32", "bf16"])
-    return name.flatMap(Precision.init) ?? .fp32
-  }
-
   /// One line if bf16 was asked for and this processor does not multiply it.
-  static func fallback(_ workspace: Workspace, asked: Precision) -> String? {
+  private static func fallback(_ workspace: Workspace, asked: Precision) -> String? {
     let kernels = workspace.kernels
     guard asked == .bf16, kernels.bf16Unit == nil else { return nil }
     return workspace.precision == .bf16

@@ -174,7 +174,7 @@ struct CommandLineTests {
     let config = small.folder + "/run.yaml"
     try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
     let run = try Program.start(
-      ["train", config, "max_steps=100000", "--out", small.folder + "/a"],
+      ["train", config, "max_steps=5000", "--out", small.folder + "/a"],
       launcher: Program.mpirun(2))
     #expect(Program.wait { FileManager.default.fileExists(atPath: small.folder + "/a/train") })
     usleep(500_000)
@@ -286,7 +286,7 @@ struct CommandLineTests {
   }
 
   /// The word table stays in its file while a model is used: a file cut short meanwhile is one line, not a crash.
-  @Test func aMappedFileThatIsCutShortIsOneLine() throws {
+  @Test(.timeLimit(.minutes(3))) func aMappedFileThatIsCutShortIsOneLine() throws {
     let (small, config, model) = try trained()
     defer { small.remove() }
     let started = try Program.start(

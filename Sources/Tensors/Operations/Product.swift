@@ -104,18 +104,14 @@ extension Tape {
     let first = unsafe b.base + columns.lowerBound * (b.isTransposed ? b.stride : 1)
     let c = unsafe product.c + columns.lowerBound
     let packed = unsafe workspace.scratch(of: worker)
+    let height: Int  // the rows that a product takes at its fastest
     switch product.a {
-    case .halves(let a, let stride):
+    case .halves:
+      height = 96
       unsafe kernels.pointee.bf16_pack(
         packed, first, b.stride, b.isTransposed, depth, columns.count)
-      for index in 0..<rows.partCount(of: 96) {
-        let part = rows.part(index, of: 96)
-        unsafe kernels.pointee.bf16_packed(
-          c + part.lowerBound * width, width, a + part.lowerBound * stride, stride, part.count,
-          packed, depth, columns.count, product.adds)
-        finish(part)
-      }
     case .floats(let a):
+      height = 48
       guard let pack = unsafe kernels.pointee.product_pack else {
         unsafe cblas_sgemm(
           CblasRowMajor, CblasNoTrans, b.isTransposed ? CblasTrans : CblasNoTrans,
@@ -125,13 +121,21 @@ extension Tape {
         return finish(rows)
       }
       unsafe pack(packed, first, b.stride, b.isTransposed, depth, columns.count)
-      for index in 0..<rows.partCount(of: 48) {
-        let part = rows.part(index, of: 48)
+    }
+    for index in 0..<rows.partCount(of: height) {
+      let part = rows.part(index, of: height)
+      let to = unsafe c + part.lowerBound * width
+      switch product.a {
+      case .halves(let a, let stride):
+        unsafe kernels.pointee.bf16_packed(
+          to, width, a + part.lowerBound * stride, stride, part.count, packed, depth,
+          columns.count, product.adds)
+      case .floats(let a):
         unsafe kernels.pointee.product_packed(
-          c + part.lowerBound * width, width, a + part.lowerBound * depth, depth, part.count,
-          packed, depth, columns.count, product.adds)
-        finish(part)
+          to, width, a + part.lowerBound * depth, depth, part.count, packed, depth, columns.count,
+          product.adds)
       }
+      finish(part)
     }
   }
 

@@ -195,10 +195,9 @@ public final class GradientStep {
   }
 
   private func waiting<Failure: Error>(_ body: () throws(Failure) -> Void) throws(Failure) {
-    let start = ContinuousClock.now
+    let start = Profile.now()
     try body()
-    let waited = (ContinuousClock.now - start).components
-    waitedSeconds += Double(waited.seconds) + Double(waited.attoseconds) * 1e-18
+    waitedSeconds += Profile.now() - start
   }
 
   /// Ends the exchange of buckets, then adds the rows of tables: beside the buckets their small messages would queue

@@ -29,12 +29,8 @@ enum EvaluateCommand {
     let modeName = try arguments.choice("mode", of: ["default", "strict", "conlleval"])
     let columns = try Columns.choice(arguments)
     let loaded = try LoadedModel(directory: arguments.positional("CHECKPOINT"))
-    let precision = try Ranks.precision(arguments)
-    let workspace = try Ranks.workspace(arguments, precision: precision)
+    let workspace = try Ranks.workspace(arguments)
     defer { workspace.stop() }
-    if let fallback = Ranks.fallback(workspace, asked: precision) {
-      Ranks.reporter().line(fallback)
-    }
     let head = try loaded.head(of: arguments.value("language"))
     let tagger = loaded.tagger(head: head, workspace: workspace)
     let mode: SpanMode =

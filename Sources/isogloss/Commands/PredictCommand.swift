@@ -29,12 +29,8 @@ enum PredictCommand {
     let columns = ColumnChoice(
       token: try arguments.integer("token-column", in: -1000...1000) ?? 0, tag: -1)
     let loaded = try LoadedModel(directory: arguments.positional("CHECKPOINT"))
-    let precision = try Ranks.precision(arguments)
-    let workspace = try Ranks.workspace(arguments, precision: precision)
+    let workspace = try Ranks.workspace(arguments)
     defer { workspace.stop() }
-    if let fallback = Ranks.fallback(workspace, asked: precision) {
-      Ranks.reporter().line(fallback)
-    }
     let head = try loaded.head(of: arguments.value("language"))
     let labels = loaded.model.labels[head].labels
     let tagger = loaded.tagger(head: head, workspace: workspace)

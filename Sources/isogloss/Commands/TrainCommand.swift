@@ -80,13 +80,12 @@ enum TrainCommand {
       )
     }
     let asked = Precision(rawValue: configuration.precision.rawValue) ?? .fp32
-    let workspace = try Ranks.workspace(arguments, precision: asked)
+    let workspace = try Ranks.workspace(arguments, precision: asked, reporter: reporter)
     defer { workspace.stop() }
     reporter.line(
       "isogloss \(Program.version): \(ranks) rank\(ranks == 1 ? "" : "s") × "
         + "\(workspace.threadCount) thread\(workspace.threadCount == 1 ? "" : "s"), "
         + "\(workspace.kernels.name) kernels, \(workspace.precision.rawValue)")
-    if let fallback = Ranks.fallback(workspace, asked: asked) { reporter.line(fallback) }
     if let problem = Machine.current.oversubscription(
       ranks: arguments.has("simulate-ranks") ? ranks : Launch.localSize ?? 1,
       threads: workspace.threadCount)

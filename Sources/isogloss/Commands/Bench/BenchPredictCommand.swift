@@ -26,12 +26,8 @@ enum BenchPredictCommand {
       throw UsageError("--data is missing: the files to tag", command: "isogloss bench predict")
     }
     let loaded = try LoadedModel(directory: arguments.positional("CHECKPOINT"))
-    let precision = try Ranks.precision(arguments)
-    let workspace = try Ranks.workspace(arguments, precision: precision)
+    let workspace = try Ranks.workspace(arguments)
     defer { workspace.stop() }
-    if let fallback = Ranks.fallback(workspace, asked: precision) {
-      Ranks.reporter().line(fallback)
-    }
     let head = try loaded.head(of: arguments.value("language"))
     let sentences = try files.flatMap { try SentenceReader.read($0, tagged: false) }
     let words = sentences.reduce(0) { $0 + $1.words.count }

@@ -36,12 +36,8 @@ enum BenchTrainCommand {
     }
     let shape = try arguments.choice("shape", of: ["mini", "base"]) ?? "mini"
     let communicator = try Ranks.join(timeoutSeconds: 1800)
-    let precision = try Ranks.precision(arguments)
-    let workspace = try Ranks.workspace(arguments, precision: precision)
+    let workspace = try Ranks.workspace(arguments)
     defer { workspace.stop() }
-    if let fallback = Ranks.fallback(workspace, asked: precision) {
-      Ranks.reporter().line(fallback)
-    }
     let sentences = try files.flatMap { try SentenceReader.read($0, tagged: false) }
     let bench = TrainingBench(
       shape: shape == "base" ? .base : .mini,
