@@ -4,19 +4,19 @@ import Determinism
 struct Call: Equatable {
   enum Operation: UInt8 {
     case barrier = 1
-    case broadcast, allReduce, treeSum, gather, reduceScatter, gatherRanges, pointToPoint, split
+    case broadcast, allReduce, gather, reduceScatter, gatherRanges, allToAll, pointToPoint, split
   }
 
   var operation: Operation
   var element: ElementType = .uint8
   /// The elements of the buffer; 0 where ranks may differ.
   var count = 0
-  /// The root, reduction, shards or tag.
+  /// The root, the reduction's code, or the tag.
   var detail = 0
   /// The sender and receiver of a message between two ranks.
   var sender = 0
   var receiver = 0
-  /// A hash of the ranges, if the operation has any.
+  /// A hash of the ranges or counts, if the operation has any.
   var hash: UInt64 = 0
 
   static func hash(_ ranges: [Range<Int>]) -> UInt64 {
@@ -25,6 +25,12 @@ struct Call: Equatable {
       hash.add(word: UInt64(range.lowerBound))
       hash.add(word: UInt64(range.upperBound))
     }
+    return hash.value
+  }
+
+  static func hash(_ counts: [[Int]]) -> UInt64 {
+    var hash = FNV1a()
+    for count in counts.joined() { hash.add(word: UInt64(count)) }
     return hash.value
   }
 }
@@ -36,15 +42,23 @@ extension Call: CustomStringConvertible {
     case .barrier: return "barrier"
     case .broadcast: return "broadcast of \(elements) from rank \(detail)"
     case .allReduce:
-      let reduction = Reduction(rawValue: detail).map { "\($0)" } ?? "\(detail)"
       return "allReduce (\(reduction)) of \(elements)"
-    case .treeSum: return "allReduceSumInTreeOrder of \(elements) over \(detail) shards"
     case .gather: return "allGather of \(element)s"
-    case .reduceScatter: return "reduceScatterSum of \(elements) (ranges \(hex(hash)))"
+    case .reduceScatter: return "reduceScatter (\(reduction)) of \(elements) (ranges \(hex(hash)))"
     case .gatherRanges: return "allGather of ranges of \(elements) (ranges \(hex(hash)))"
+    case .allToAll: return "allToAll of \(element)s (counts \(hex(hash)))"
     case .pointToPoint:
       return "message of \(elements) from rank \(sender) to rank \(receiver) with tag \(detail)"
     case .split: return "split"
+    }
+  }
+
+  private var reduction: String {
+    switch detail {
+    case 0: "sum"
+    case -1: "min"
+    case -2: "max"
+    default: "sum over \(detail) shards"
     }
   }
 

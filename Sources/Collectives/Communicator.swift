@@ -38,27 +38,17 @@ public protocol Communicator: AnyObject, Sendable {
   func allReduce<E: ReducibleElement>(_ values: inout MutableSpan<E>, _ reduction: Reduction)
     throws(CollectiveError)
 
-  /// Replaces `values`, of equal count on every rank, with their sums along the tree over shards.
-  ///
-  /// Rank r holds the sum of node r of `FoldTree.nodes(shards: shards, ranks: size)`. Given sums
-  /// that were folded along the same tree, the result has the same bits for any number of ranks.
-  ///
-  /// - Precondition: `size ≤ shards`.
-  func allReduceSumInTreeOrder<E: ReducibleElement>(
-    _ values: inout MutableSpan<E>, shards: Int
-  ) throws(CollectiveError)
-
   /// The values of every rank, by rank. The counts may differ.
   func allGather<E: CollectiveElement>(_ values: Span<E>) throws(CollectiveError) -> [[E]]
 
-  /// Makes rank r's range of `values` the sum of that range over all ranks.
+  /// Makes rank r's range of `values` the reduction of that range over all ranks.
   ///
   /// What the other ranges hold afterwards is their own rank's input; elements outside every range
   /// keep their values.
   ///
   /// - Precondition: There is a range for each rank, and they do not overlap.
-  func reduceScatterSum<E: ReducibleElement>(
-    _ values: inout MutableSpan<E>, ranges: [Range<Int>]
+  func reduceScatter<E: ReducibleElement>(
+    _ values: inout MutableSpan<E>, ranges: [Range<Int>], _ reduction: Reduction
   ) throws(CollectiveError)
 
   /// Copies rank r's range of `values` to every other rank, for every r.
@@ -66,6 +56,15 @@ public protocol Communicator: AnyObject, Sendable {
   /// - Precondition: There is a range for each rank, and they do not overlap.
   func allGather<E: CollectiveElement>(_ values: inout MutableSpan<E>, ranges: [Range<Int>])
     throws(CollectiveError)
+
+  /// Gives every rank its part of `values`, and puts the part that each rank has for this one into `received`, as
+  /// MPI_Alltoallv does. Parts lie one after the other, by rank.
+  ///
+  /// - Parameter counts: The elements that each rank has for each, `counts[sender][receiver]`, equal on every rank;
+  ///   none for itself.
+  func allToAll<E: CollectiveElement>(
+    _ values: Span<E>, into received: inout MutableSpan<E>, counts: [[Int]]
+  ) throws(CollectiveError)
 
   /// Sends `values` to another rank, and returns once that rank has received them.
   ///
@@ -88,16 +87,22 @@ public protocol Communicator: AnyObject, Sendable {
 }
 
 /// How elements of several ranks become one.
-public enum Reduction: Int, Sendable, CaseIterable {
+public enum Reduction: Sendable, Equatable {
   /// The sum in the order of the ranks. A sum of integers that overflows traps.
   case sum
+  /// The sum along the tree over some shards.
+  ///
+  /// Rank r holds the sum of node r of `FoldTree.nodes(shards: shards, ranks: size)`. Given sums that were folded
+  /// along the same tree, the result has the same bits for any number of ranks, of which there are at most as many
+  /// as shards.
+  case treeSum(shards: Int)
   /// The smallest; NaN if any is NaN.
   case min
   /// The largest; NaN if any is NaN.
   case max
 }
 
-/// A number that collectives can move: `Float`, `Double`, `Int64`, ``BFloat16`` and `UInt8`.
+/// A number that collectives can move: `Float`, `Double`, `Int64`, `Int32`, ``BFloat16`` and `UInt8`.
 public protocol CollectiveElement: BitwiseCopyable, Sendable {
   static var elementType: ElementType { get }
 }
@@ -112,11 +117,12 @@ public enum ElementType: UInt8, Sendable {
   case int64 = 3
   case uint8 = 4
   case bfloat16 = 5
+  case int32 = 6
 
   var byteCount: Int {
     switch self {
     case .bfloat16: 2
-    case .float: 4
+    case .float, .int32: 4
     case .double, .int64: 8
     case .uint8: 1
     }
@@ -143,6 +149,10 @@ public struct BFloat16: ReducibleElement, Equatable {
   public init(bits: UInt16) { self.bits = bits }
 
   public static var elementType: ElementType { .bfloat16 }
+}
+
+extension Int32: CollectiveElement {
+  public static var elementType: ElementType { .int32 }
 }
 
 extension UInt8: CollectiveElement {
@@ -175,14 +185,6 @@ extension Communicator {
     var values = [value]
     try allReduce(&values, reduction)
     return values[0]
-  }
-
-  /// Replaces the elements of `values` with their sums along the tree over shards.
-  public func allReduceSumInTreeOrder<E: ReducibleElement>(_ values: inout [E], shards: Int)
-    throws(CollectiveError)
-  {
-    var span = values.mutableSpan
-    try allReduceSumInTreeOrder(&span, shards: shards)
   }
 
   /// The values of every rank, by rank. The counts may differ.

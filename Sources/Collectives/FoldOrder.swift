@@ -40,6 +40,15 @@ package struct FoldOrder {
     return FoldOrder(steps)
   }
 
+  /// The order in which `ranks` ranks are reduced.
+  package init(_ reduction: Reduction, ranks: Int) {
+    reduction.check(ranks: ranks)
+    switch reduction {
+    case .treeSum(let shards): self = .byTree(shards: shards, ranks: ranks)
+    case .sum, .min, .max: self = .byRank(ranks)
+    }
+  }
+
   private init(_ steps: [Step]) {
     var height = 0
     var depth = 0
@@ -49,6 +58,21 @@ package struct FoldOrder {
     }
     self.steps = steps
     self.depth = depth
+  }
+
+  /// Sums parts that lie in one buffer: that of rank r begins at `starts[r]`.
+  package func sum(_ floats: Span<Float>, starts: [Int], into result: inout MutableSpan<Float>) {
+    let count = result.count
+    precondition(
+      starts.allSatisfy { $0 >= 0 && $0 + count <= floats.count }, "parts out of \(floats.count)")
+    unsafe floats.withUnsafeBufferPointer { floats in
+      unsafe result.withUnsafeMutableBytes { result in
+        guard let from = floats.baseAddress, let to = result.baseAddress else { return }
+        unsafe fold(
+          starts.map { unsafe UnsafeRawPointer(from + $0) }, count: count, of: .float, .sum,
+          into: to)
+      }
+    }
   }
 
   /// Combines the parts of all ranks, element by element, into `result`.
@@ -65,9 +89,9 @@ package struct FoldOrder {
     case .double: unsafe fold(parts, count, sum: { (x: Double, y) in x + y }, reduction, result)
     case .int64: unsafe fold(parts, count, sum: { (x: Int64, y) in x + y }, reduction, result)
     case .bfloat16:
-      precondition(reduction == .sum, "bfloat16 is summed, nothing else")
+      precondition(reduction.isSum, "bfloat16 is summed, nothing else")
       unsafe foldHalves(parts, count, into: result.assumingMemoryBound(to: UInt16.self))
-    case .uint8: preconditionFailure("bytes are moved and not reduced")
+    case .int32, .uint8: preconditionFailure("\(type) is moved and not reduced")
     }
   }
 
@@ -114,7 +138,7 @@ package struct FoldOrder {
   ) {
     // `x != x` holds for NaN alone.
     switch reduction {
-    case .sum: unsafe fold(parts, count, sum, result)
+    case .sum, .treeSum: unsafe fold(parts, count, sum, result)
     case .min: unsafe fold(parts, count, { (x: E, y: E) -> E in y < x || y != y ? y : x }, result)
     case .max: unsafe fold(parts, count, { (x: E, y: E) -> E in y > x || y != y ? y : x }, result)
     }
@@ -158,6 +182,32 @@ package struct FoldOrder {
         unsafe result.advanced(by: start * MemoryLayout<E>.stride)
           .copyMemory(from: sum, byteCount: length * MemoryLayout<E>.stride)
       }
+    }
+  }
+}
+
+extension Reduction {
+  var isSum: Bool {
+    switch self {
+    case .sum, .treeSum: true
+    case .min, .max: false
+    }
+  }
+
+  /// Traps if there are more ranks than shards.
+  func check(ranks: Int) {
+    if case .treeSum(let shards) = self {
+      precondition(ranks <= shards, "\(ranks) ranks over \(shards) shards")
+    }
+  }
+
+  /// What ranks tell each other of it: different for each, and for each number of shards.
+  var code: Int {
+    switch self {
+    case .sum: 0
+    case .min: -1
+    case .max: -2
+    case .treeSum(let shards): shards
     }
   }
 }

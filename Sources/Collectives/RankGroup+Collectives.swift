@@ -27,25 +27,12 @@ extension RankGroup {
   {
     let call = Call(
       operation: .allReduce, element: E.elementType, count: values.count,
-      detail: reduction.rawValue)
+      detail: reduction.code)
+    let order = FoldOrder(reduction, ranks: size)
     try unsafe values.withUnsafeMutableBytes { bytes throws(CollectiveError) in
       try use(call) { use throws(CollectiveError) in
         try agree(use, with: peers)
-        try unsafe allReduce(bytes, .byRank(size), reduction, use)
-      }
-    }
-  }
-
-  func allReduceSumInTreeOrder<E: ReducibleElement>(
-    _ values: inout MutableSpan<E>, shards: Int
-  ) throws(CollectiveError) {
-    precondition(size <= shards, "\(size) ranks over \(shards) shards")
-    let call = Call(
-      operation: .treeSum, element: E.elementType, count: values.count, detail: shards)
-    try unsafe values.withUnsafeMutableBytes { bytes throws(CollectiveError) in
-      try use(call) { use throws(CollectiveError) in
-        try agree(use, with: peers)
-        try unsafe allReduce(bytes, .byTree(shards: shards, ranks: size), .sum, use)
+        try unsafe allReduce(bytes, order, reduction, use)
       }
     }
   }
@@ -57,17 +44,18 @@ extension RankGroup {
     }
   }
 
-  func reduceScatterSum<E: ReducibleElement>(
-    _ values: inout MutableSpan<E>, ranges: [Range<Int>]
+  func reduceScatter<E: ReducibleElement>(
+    _ values: inout MutableSpan<E>, ranges: [Range<Int>], _ reduction: Reduction
   ) throws(CollectiveError) {
     checkRanges(ranges, within: values.count, ranks: size)
     let call = Call(
       operation: .reduceScatter, element: E.elementType, count: values.count,
-      hash: Call.hash(ranges))
+      detail: reduction.code, hash: Call.hash(ranges))
+    let order = FoldOrder(reduction, ranks: size)
     try unsafe values.withUnsafeMutableBytes { bytes throws(CollectiveError) in
       try use(call) { use throws(CollectiveError) in
         try agree(use, with: peers)
-        try unsafe reduceScatter(bytes, ranges, .byRank(size), .sum, use)
+        try unsafe reduceScatter(bytes, ranges, order, reduction, use)
       }
     }
   }
@@ -83,6 +71,34 @@ extension RankGroup {
       try use(call) { use throws(CollectiveError) in
         try agree(use, with: peers)
         try unsafe gather(bytes, ranges, use)
+      }
+    }
+  }
+
+  func allToAll<E: CollectiveElement>(
+    _ values: Span<E>, into received: inout MutableSpan<E>, counts: [[Int]]
+  ) throws(CollectiveError) {
+    checkCounts(counts, ranks: size)
+    let stride = MemoryLayout<E>.stride
+    let sends = byteRanges(counts[rank], stride: stride, within: values.count)
+    let receives = byteRanges(counts.map { $0[rank] }, stride: stride, within: received.count)
+    let call = Call(
+      operation: .allToAll, element: E.elementType, hash: Call.hash(counts))
+    try unsafe values.withUnsafeBytes { from throws(CollectiveError) in
+      try unsafe received.withUnsafeMutableBytes { into throws(CollectiveError) in
+        try use(call) { use throws(CollectiveError) in
+          try agree(use, with: peers)
+          var pending: [Pending] = []
+          for peer in peers {
+            try unsafe startReceive(
+              .init(rebasing: into[receives[peer]]), from: peer, .payload, &pending, use)
+          }
+          for peer in peers {
+            try unsafe startSend(
+              .init(rebasing: from[sends[peer]]), to: peer, .payload, &pending, use)
+          }
+          try wait(&pending, use)
+        }
       }
     }
   }
@@ -366,6 +382,25 @@ func checkRanges(_ ranges: [Range<Int>], within count: Int, ranks: Int) {
       "ranges \(ranges) overlap or leave a buffer of \(count) elements")
     end = range.upperBound
   }
+}
+
+/// Traps unless each rank says what it has for each, and nobody sends to itself.
+func checkCounts(_ counts: [[Int]], ranks: Int) {
+  precondition(
+    counts.count == ranks && counts.allSatisfy { $0.count == ranks }, "counts of other ranks")
+  precondition(
+    counts.indices.allSatisfy { counts[$0][$0] == 0 }, "a rank that sends to itself")
+}
+
+/// Where parts lie, in bytes, one after the other.
+private func byteRanges(_ counts: [Int], stride: Int, within elements: Int) -> [Range<Int>] {
+  var end = 0
+  let ranges = counts.map { count in
+    defer { end += count * stride }
+    return end..<end + count * stride
+  }
+  precondition(end == elements * stride, "parts \(counts) of \(elements) elements")
+  return ranges
 }
 
 /// Memory for messages that arrive. It is kept for good if a wait on it failed, since a message that

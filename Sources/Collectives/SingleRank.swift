@@ -27,21 +27,16 @@ public final class SingleRank: Communicator {
 
   public func allReduce<E: ReducibleElement>(
     _ values: inout MutableSpan<E>, _ reduction: Reduction
-  ) {}
-
-  public func allReduceSumInTreeOrder<E: ReducibleElement>(
-    _ values: inout MutableSpan<E>, shards: Int
-  ) {
-    precondition(shards >= 1, "1 rank over \(shards) shards")
-  }
+  ) { reduction.check(ranks: 1) }
 
   public func allGather<E: CollectiveElement>(_ values: Span<E>) -> [[E]] {
     [values.indices.map { values[$0] }]
   }
 
-  public func reduceScatterSum<E: ReducibleElement>(
-    _ values: inout MutableSpan<E>, ranges: [Range<Int>]
+  public func reduceScatter<E: ReducibleElement>(
+    _ values: inout MutableSpan<E>, ranges: [Range<Int>], _ reduction: Reduction
   ) {
+    reduction.check(ranks: 1)
     checkRanges(ranges, within: values.count, ranks: 1)
   }
 
@@ -50,6 +45,10 @@ public final class SingleRank: Communicator {
   ) {
     checkRanges(ranges, within: values.count, ranks: 1)
   }
+
+  public func allToAll<E: CollectiveElement>(
+    _ values: Span<E>, into received: inout MutableSpan<E>, counts: [[Int]]
+  ) { checkCounts(counts, ranks: 1) }
 
   public func send<E: CollectiveElement>(_ values: Span<E>, to receiver: Int, tag: Int) {
     preconditionFailure("a group of one rank has no rank \(receiver) to send to")

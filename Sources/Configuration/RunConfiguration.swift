@@ -65,6 +65,8 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
   public var precision = Precision.fp32
   public var gradientDtype = Precision.fp32
   public var ddpBucketCapMb = 4
+  /// Whether each rank updates a share of the weights, and keeps the optimiser's state of that alone.
+  public var shardOptimizer = false
   /// Seconds that a rank waits for the others before it gives up.
   public var ddpTimeout = 1800
   public var outputDirectory: String

@@ -18,6 +18,7 @@ struct RunFile: ConfigRecord {
   var bf16: Placed<Bool>?
   var gradientDtype: Placed<RunConfiguration.Precision>?
   var ddpBucketCapMb: Placed<Int>?
+  var shardOptimizer: Placed<Bool>?
   var ddpTimeout: Placed<Int>?
   var outputDir: Placed<String>?
   var stages: Placed<[Placed<StageFile>]>?
@@ -70,6 +71,9 @@ struct RunFile: ConfigRecord {
     Field(
       "ddp_bucket_cap_mb", \.ddpBucketCapMb, .inside(1...2000), into: \.ddpBucketCapMb,
       "MiB of fp32 gradients that are reduced at once, while the backward pass goes on."),
+    Field(
+      "shard_optimizer", \.shardOptimizer, into: \.shardOptimizer,
+      "Each rank keeps and updates its share of the optimiser's state (ZeRO, stage 1)."),
     Field(
       "ddp_timeout", \.ddpTimeout, .inside(1...1_000_000), into: \.ddpTimeout,
       "Seconds a rank waits for the others before it gives up."),

@@ -63,6 +63,8 @@ public struct DropoutKey: Sendable {
   private var writers: [Int]
   /// Called in the backward pass, once with each entry, when nothing will write to its gradient any more.
   public var whenFinal: ((_ entry: Int) -> Void)?
+  /// Called in the forward pass before an operation reads the weights of these entries, tables apart.
+  public var whenRead: ((_ entries: Range<Int>) -> Void)?
   private var slots: [UnsafeMutablePointer<Float>?] = unsafe []
   private var spare: [Int: [UnsafeMutablePointer<Float>]] = unsafe [:]
 
@@ -131,6 +133,12 @@ public struct DropoutKey: Sendable {
 
   var kernels: UnsafePointer<ck_table> { unsafe workspace.kernels.raw }
   var pool: ThreadPool { workspace.pool }
+
+  /// The weights of a parameter, to be read from now on.
+  func weights(of parameter: Parameter) -> UnsafePointer<Float> {
+    whenRead?(parameter.entries)
+    return unsafe parameters.pointer(parameter)
+  }
 
   func makeTensor(in space: RowSpace, columns: Int, needsGradient: Bool) -> Tensor {
     unsafe slots.append(nil)

@@ -95,6 +95,7 @@ func reduced<E: ReducibleTestElement>(
       case .sum: result += other
       case .min: result = min(result, other)
       case .max: result = max(result, other)
+      case .treeSum: preconditionFailure("not in the order of the ranks")
       }
     }
     return result
@@ -107,4 +108,8 @@ func unevenRanges(count: Int, ranks: Int, seed: UInt64) -> [Range<Int>] {
   let cuts = (1..<max(1, ranks)).map { _ in random.below(count + 1) }.sorted()
   let bounds = [0] + cuts + [count]
   return (0..<ranks).map { bounds[$0]..<bounds[$0 + 1] }
+}
+
+extension Int32: TestElement {
+  init(word: UInt64) { self = Int32(truncatingIfNeeded: word >> 7) }
 }

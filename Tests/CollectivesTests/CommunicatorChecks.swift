@@ -8,7 +8,8 @@ extension CommunicatorCheck {
     [
       rankAndSize, arrayLiteralsKeepTheirValues, broadcastCopiesTheRoot,
       allReduceIsTheReductionInRankOrder,
-      minimumAndMaximumKeepNaN, allGatherKeepsUnequalCounts, reduceScatterThenGatherIsTheSum,
+      minimumAndMaximumKeepNaN, allGatherKeepsUnequalCounts, allToAllGivesEachItsPart,
+      reduceScatterThenGatherIsTheSum,
       smallPiecesGiveTheSameValues, messagesArrive, splitMakesGroups,
       treeOrderGivesTheBitsOfOneRank, disagreementIsSeenByAll, messagesMustAgree,
       absentRankIsNamed, aMessageDoesNotMeetACollective,
@@ -36,7 +37,7 @@ extension CommunicatorCheck {
     try group.broadcast(&three, from: group.size - 1)
     try expect(three, equals: [sizes - 1, 7, sizes + 4], "broadcast", on: group)
     var tree = [Float(1), 4]
-    try group.allReduceSumInTreeOrder(&tree, shards: 8)
+    try group.allReduce(&tree, .treeSum(shards: 8))
     try expect(tree, equals: [Float(sizes), Float(4 * sizes)], "tree", on: group)
     let gathered = try group.allGather([number, -number, 3])
     try expect(
@@ -65,7 +66,7 @@ extension CommunicatorCheck {
   ) { group in
     func run<E: ReducibleTestElement>(_ type: E.Type) throws {
       for count in awkwardCounts {
-        for reduction in Reduction.allCases {
+        for reduction in [Reduction.sum, .min, .max] {
           var values: [E] = elements(count, group.rank, count)
           try group.allReduce(&values, reduction)
           let expected: [E] = reduced(count, ranks: group.size, count: count, reduction)
@@ -105,8 +106,37 @@ extension CommunicatorCheck {
     try run(UInt8.self)
   }
 
+  static let allToAllGivesEachItsPart = CommunicatorCheck("allToAll gives each its part") { group in
+    for count in [0, 1, 40, 30_000] {
+      try allToAll(Float.self, number: 3, count: count, on: group)
+      try allToAll(Int32.self, number: 4, count: count, on: group)
+    }
+  }
+
+  /// Ranks give each other parts of different lengths, some of them empty.
+  private static func allToAll<E: TestElement>(
+    _ type: E.Type, number: Int, count: Int, on group: any Communicator
+  ) throws {
+    let ranks = 0..<group.size
+    let counts = ranks.map { from in
+      ranks.map { to in from == to ? 0 : count * ((from + 2 * to + number) % 4) / 3 }
+    }
+    // What goes from one rank to another differs from all else.
+    func part(_ from: Int, _ to: Int) -> [E] {
+      elements(number + to, from, counts[from][to])
+    }
+    let values: [E] = ranks.flatMap { part(group.rank, $0) }
+    let expected: [E] = ranks.flatMap { part($0, group.rank) }
+    var received = [E](repeating: element(0, 0, 0), count: expected.count)
+    try unsafe values.withUnsafeBufferPointer { values in
+      var span = received.mutableSpan
+      try group.allToAll(unsafe Span(_unsafeElements: values), into: &span, counts: counts)
+    }
+    try expect(received, equals: expected, "\(count) of \(E.self)", on: group)
+  }
+
   static let reduceScatterThenGatherIsTheSum = CommunicatorCheck(
-    "reduceScatterSum, then allGather of ranges, is the sum"
+    "reduceScatter, then allGather of ranges, is the sum"
   ) { group in
     for count in awkwardCounts {
       for seed in 0..<3 {
@@ -114,13 +144,22 @@ extension CommunicatorCheck {
         let own = ranges[group.rank]
         var values: [Float] = elements(count, group.rank, count)
         var span = values.mutableSpan
-        try group.reduceScatterSum(&span, ranges: ranges)
+        try group.reduceScatter(&span, ranges: ranges, .sum)
         let expected: [Float] = reduced(count, ranks: group.size, count: count, .sum)
         try expect(
           Array(values[own]), equals: Array(expected[own]), "\(own) of \(count)", on: group)
         span = values.mutableSpan
         try group.allGather(&span, ranges: ranges)
         try expect(values, equals: expected, "\(ranges) of \(count)", on: group)
+
+        // Along the tree: the bits of the same all-reduce.
+        let input: [Float] = elements(count, group.rank, count)
+        var (scattered, wanted) = (input, input)
+        try group.allReduce(&wanted, .treeSum(shards: 16))
+        span = scattered.mutableSpan
+        try group.reduceScatter(&span, ranges: ranges, .treeSum(shards: 16))
+        try expect(
+          Array(scattered[own]), equals: Array(wanted[own]), "tree, \(own) of \(count)", on: group)
       }
     }
   }
@@ -211,7 +250,7 @@ extension CommunicatorCheck {
           }
           let nodes = FoldTree.nodes(shards: shards, ranks: group.size)
           var values = sum(nodes[group.rank])
-          try group.allReduceSumInTreeOrder(&values, shards: shards)
+          try group.allReduce(&values, .treeSum(shards: shards))
           try expect(
             values, equals: sum(0..<shards), "\(count) of \(E.self) over \(shards)", on: group)
         }
@@ -253,11 +292,21 @@ extension CommunicatorCheck {
       if ranges[0].isEmpty && !isOdd { ranges[0] = 1..<1 }
       var values = [Float](repeating: 0, count: 40)
       var span = values.mutableSpan
-      try group.reduceScatterSum(&span, ranges: ranges)
+      try group.reduceScatter(&span, ranges: ranges, .sum)
     }
     try expect(.disagreement, about: others, on: group) {
       var values = [Float](repeating: 0, count: 4)
-      try group.allReduceSumInTreeOrder(&values, shards: isOdd ? 16 : 17)
+      try group.allReduce(&values, .treeSum(shards: isOdd ? 16 : 17))
+    }
+    try expect(.disagreement, about: others, on: group) {
+      let counts = (0..<group.size).map { from in
+        (0..<group.size).map { from == $0 ? 0 : isOdd ? 2 : 3 }
+      }
+      let length = counts[0].reduce(0, +)
+      let values = [Float](repeating: 0, count: length)
+      var received = values
+      var span = received.mutableSpan
+      try group.allToAll(values.span, into: &span, counts: counts)
     }
     // No payload has moved, and the group goes on.
     try expect(try group.allReduce(Int64(2), .sum), equals: Int64(2 * group.size), "2", on: group)
@@ -341,7 +390,7 @@ extension CommunicatorCheck {
     let count = random.below(random.below(50) == 0 ? 6000 : 40)
     let root = random.below(group.size)
     var values: [E] = elements(number, group.rank, count)
-    let kind = random.below(7)
+    let kind = random.below(8)
     let what = "operation \(number), kind \(kind), \(count) of \(E.self), root \(root)"
     switch kind {
     case 0:
@@ -350,7 +399,7 @@ extension CommunicatorCheck {
       try group.broadcast(&values, from: root)
       try expect(values, equals: elements(number, root, count), what, on: group)
     case 2:
-      let reduction = Reduction.allCases[random.below(3)]
+      let reduction = [Reduction.sum, .min, .max][random.below(3)]
       try group.allReduce(&values, reduction)
       let expected: [E] = reduced(number, ranks: group.size, count: count, reduction)
       try expect(values, equals: expected, what, on: group)
@@ -361,7 +410,7 @@ extension CommunicatorCheck {
     case 4:
       let ranges = unevenRanges(count: count, ranks: group.size, seed: UInt64(number))
       var span = values.mutableSpan
-      try group.reduceScatterSum(&span, ranges: ranges)
+      try group.reduceScatter(&span, ranges: ranges, .sum)
       let expected: [E] = reduced(number, ranks: group.size, count: count, .sum)
       let own = ranges[group.rank]
       try expect(Array(values[own]), equals: Array(expected[own]), what, on: group)
@@ -373,6 +422,8 @@ extension CommunicatorCheck {
         ranges[rank].map { element(number, rank, $0) }
       }
       try expect(values, equals: expected, what, on: group)
+    case 6:
+      try allToAll(E.self, number: number, count: count, on: group)
     default:
       guard group.size > 1 else { return }
       let receiver = (root + 1 + random.below(group.size - 1)) % group.size

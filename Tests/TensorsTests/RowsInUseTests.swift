@@ -37,6 +37,16 @@ import Testing
     return set
   }
 
+  /// Gives rows of the table a gradient.
+  private func fill(_ gradients: GradientBuffer, _ rows: [Int32], _ values: [Float]) {
+    gradients.touch(rows, ofTable: 0)
+    for (index, row) in rows.enumerated() {
+      gradients.withRow(row, ofTable: 0) { span in
+        for column in 0..<Self.columns { span[column] = values[index * Self.columns + column] }
+      }
+    }
+  }
+
   /// Runs steps of the reference's work and hands the set to `watch` before each.
   private func train(
     _ optimiser: AdamW, decay: Double, watch: (Int, ParameterSet) -> Void = { _, _ in }
@@ -56,8 +66,7 @@ import Testing
           values.append(Float(number - 500) / 512)
         }
       }
-      _ = gradients.pack(used.map(Int32.init), ofTable: 0)
-      gradients.unpack(values, used.map(Int32.init), ofTable: 0)
+      fill(gradients, used.map(Int32.init), values)
       gradients.zeroUntouched()
       optimiser.update(
         &set, gradients, &state, gradientScale: 1, rates: [(1e-3, decay), (1e-3, 0)],
@@ -119,9 +128,7 @@ import Testing
     let layout = Self.layout()
     func gradient(_ rows: [Int32], _ value: Float) -> GradientBuffer {
       let gradients = GradientBuffer(layout: layout)
-      _ = gradients.pack(rows, ofTable: 0)
-      gradients.unpack(
-        [Float](repeating: value, count: rows.count * Self.columns), rows, ofTable: 0)
+      fill(gradients, rows, [Float](repeating: value, count: rows.count * Self.columns))
       gradients.zeroUntouched()
       return gradients
     }

@@ -8,15 +8,19 @@ import Training
 @Suite struct RunDeterminismTests {
   @Test(arguments: [
     [], ["head=crf"], ["labels=per-language"], ["per_step_sentences=null", "per_step_tokens=300"],
-    ["bf16=true"],
+    ["bf16=true"], ["embedding_weight_decay=dense", "weight_decay=0.1"],
   ])
   func weightsHaveTheSameBitsForAnyRanksAndThreads(overrides: [String]) throws {
     let small = try SmallRun()
     defer { small.remove() }
     var hashes: Set<String> = []
-    for (ranks, threads) in [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (4, 1)] {
+    for (ranks, threads, sharded) in [
+      (1, 1, false), (1, 2, false), (1, 3, true), (2, 1, false), (2, 2, true), (3, 1, true),
+      (4, 1, false), (8, 1, true),
+    ] {
       let configuration = try small.configuration(
-        "run-\(ranks)-\(threads)", overrides + ["full_determinism=true", "max_steps=50"])
+        "run-\(ranks)-\(threads)",
+        overrides + ["full_determinism=true", "max_steps=50", "shard_optimizer=\(sharded)"])
       let results = try ThreadGroup.run(ranks: ranks) { communicator in
         try SmallRun.execute(configuration, over: communicator, threads: threads)
       }
@@ -61,11 +65,13 @@ import Training
     }
   }
 
-  @Test(arguments: [1, 2]) func aStoppedRunGoesOnToTheSameBits(ranks: Int) throws {
+  @Test(arguments: [(1, false), (2, false), (2, true)])
+  func aStoppedRunGoesOnToTheSameBits(ranks: Int, sharded: Bool) throws {
     let small = try SmallRun()
     defer { small.remove() }
     let overrides = [
       "eval_strategy=steps", "eval_steps=4", "load_best_model_at_end=true",
+      "shard_optimizer=\(sharded)",
     ]
     func run(_ name: String, resume: Run.Resume, stopAfter: Int? = nil) throws -> [StageResult]? {
       let configuration = try small.configuration(name, overrides)
@@ -82,11 +88,12 @@ import Training
   }
 
   /// A checkpoint goes on with any number of ranks, under full determinism to the same bits.
-  @Test func aStoppedRunGoesOnWithOtherRanks() throws {
+  @Test(arguments: [false, true]) func aStoppedRunGoesOnWithOtherRanks(sharded: Bool) throws {
     let small = try SmallRun()
     defer { small.remove() }
     func run(_ name: String, ranks: Int, stopAfter: Int? = nil) throws -> [StageResult]? {
-      let configuration = try small.configuration(name, ["full_determinism=true"])
+      let configuration = try small.configuration(
+        name, ["full_determinism=true", "shard_optimizer=\(sharded)"])
       return try ThreadGroup.run(ranks: ranks) {
         try SmallRun.execute(configuration, over: $0, resume: .auto, stopAfter: stopAfter)
       }[0]
@@ -97,6 +104,29 @@ import Training
     let resumed = try #require(run("broken", ranks: 3)?.first)
     #expect(resumed.weightHash == unbroken.weightHash)
     #expect(resumed.test == unbroken.test)
+  }
+
+  /// A sharded optimiser gives the weights, scores and checkpoint files of one that is not.
+  @Test func aShardedOptimiserLeavesTheSameFiles() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let overrides = [
+      "save_strategy=steps", "save_steps=5", "freeze={layers: 1}", "max_tokens_per_pass=60",
+    ]
+    for sharded in [false, true] {
+      let configuration = try small.configuration(
+        "run-\(sharded)", overrides + ["shard_optimizer=\(sharded)"])
+      _ = try ThreadGroup.run(ranks: 3) { try SmallRun.execute(configuration, over: $0) }
+    }
+    for file in ["model.safetensors", "optimizer.safetensors"] {
+      let (plain, sharded) = (
+        FileManager.default.contents(
+          atPath: small.folder + "/run-false/train/checkpoint-10/\(file)"),
+        FileManager.default.contents(
+          atPath: small.folder + "/run-true/train/checkpoint-10/\(file)")
+      )
+      #expect(try #require(plain) == #require(sharded), "\(file)")
+    }
   }
 
   @Test func aChangedCheckpointIsNotContinued() throws {

@@ -40,7 +40,8 @@ import Training
       let gradients = GradientBuffer(layout: layout, trained: Self.trained(layout))
       let exchange = GradientExchange(
         try communicator.split(color: 0, key: communicator.rank), layout: layout,
-        trained: gradients.trained, kernels: .best, treeShards: shards, type: type,
+        trained: gradients.trained, kernels: .best,
+        reduction: shards.map { .treeSum(shards: $0) } ?? .sum, type: type,
         bucketBytes: bucketBytes)
       defer { exchange.stop() }
       var results: [[[Float]]] = []
@@ -108,7 +109,7 @@ import Training
       let gradients = GradientBuffer(layout: layout)
       let exchange = GradientExchange(
         try communicator.split(color: 0, key: communicator.rank), layout: layout,
-        trained: gradients.trained, kernels: .best, treeShards: nil, type: .fp32, bucketBytes: 1)
+        trained: gradients.trained, kernels: .best, reduction: .sum, type: .fp32, bucketBytes: 1)
       defer { exchange.stop() }
       exchange.begin(gradients)
       for entry in layout.entries.indices { exchange.isFinal(entry) }

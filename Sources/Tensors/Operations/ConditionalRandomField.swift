@@ -259,7 +259,7 @@ extension Tape {
   }
 
   private func values(_ parameter: Parameter) -> [Double] {
-    let base = unsafe parameters.pointer(parameter)
+    let base = unsafe weights(of: parameter)
     return (0..<parameter.count).map { unsafe Double(base[$0]) }
   }
 

@@ -27,6 +27,7 @@ extension Tape {
       "only the first table is used by rows")
     let trained = tables.contains { isTrained($0.table) }
     let output = makeTensor(in: space, columns: columns, needsGradient: trained)
+    let bases = unsafe tables.map { unsafe weights(of: $0.table) }
     workspace.measured("embed", bytes: traffic(output, tables.count + 1)) {
       forEachBlock(of: space) { block in
         for row in block {
@@ -35,7 +36,7 @@ extension Tape {
             if index == 0 {
               unsafe parameters.copyRow(rows[row], of: table, to: to, kernels)
             } else {
-              let from = unsafe parameters.pointer(table) + Int(rows[row]) * columns
+              let from = unsafe bases[index] + Int(rows[row]) * columns
               unsafe kernels.pointee.add(to, from, columns)
             }
           }

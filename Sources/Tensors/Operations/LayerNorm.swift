@@ -42,9 +42,9 @@ extension Tape {
       gradients != nil && (h.needsGradient || residual?.needsGradient ?? false || trained)
     let output = makeTensor(in: space, columns: columns, needsGradient: needsGradient)
     let deviations = unsafe workspace.arena.take(space.count)
-    let gamma = unsafe parameters.pointer(norm.scale)
-    let beta = unsafe parameters.pointer(norm.shift)
-    let b = unsafe bias.map { unsafe parameters.pointer($0) }
+    let gamma = unsafe weights(of: norm.scale)
+    let beta = unsafe weights(of: norm.shift)
+    let b = unsafe bias.map { unsafe weights(of: $0) }
     workspace.measured("layer norm", bytes: traffic(h, residual == nil ? 3 : 4)) {
       forEachBlock(of: space) { rows in
         let start = rows.lowerBound * columns

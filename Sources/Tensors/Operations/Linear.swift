@@ -31,8 +31,8 @@ extension Tape {
       activation == .gelu && needsGradient
       ? unsafe workspace.arena.take(output.count) : unsafe output.base
     let (outputs, inputs) = (weight.rows, weight.columns)
-    let w = unsafe parameters.pointer(weight)
-    let b = unsafe bias.map { unsafe parameters.pointer($0) }
+    let w = unsafe weights(of: weight)
+    let b = unsafe bias.map { unsafe weights(of: $0) }
     let name = "linear \(inputs) → \(outputs)"
     let flops = 2 * Double(x.rows) * Double(inputs) * Double(outputs)
     let mark = workspace.arena.mark
@@ -90,7 +90,7 @@ extension Tape {
   private func linearBackward(_ x: Tensor, _ weight: Parameter, _ dy: UnsafeMutablePointer<Float>) {
     guard let gradients else { return }
     let (outputs, inputs) = (weight.rows, weight.columns)
-    let w = unsafe parameters.pointer(weight)
+    let w = unsafe weights(of: weight)
     let dx = unsafe x.needsGradient ? claimGradient(x) : nil
     let dw = unsafe gradients.isTrained(weight) ? gradients.claim(weight) : nil
     let mark = workspace.arena.mark

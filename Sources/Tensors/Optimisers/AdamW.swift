@@ -29,27 +29,41 @@ public struct AdamW: Sendable, Equatable {
   }
 }
 
-/// The moments of AdamW and how many updates made them, beside a ``ParameterSet`` of the same layout.
+/// The moments of AdamW and how many updates made them, beside a ``ParameterSet`` of the same layout: all of them, or
+/// a rank's share.
 public struct AdamWState: Sendable {
   public let layout: ParameterLayout
+  /// Whose moments these are.
+  public let share: OptimiserShare
   /// The updates made so far.
   public var step = 0
-  /// The rows of each table that have moments: those that a step has used. Other rows have none, and cost
-  /// no memory.
+  /// The rows of each table that have moments, here or on the rank that owns them: those that a step has used. Other
+  /// rows have none, and cost no memory.
   public var rowsInUse: [RowSet]
+  /// Of ``OptimiserShare/count`` floats.
   public let firstMoments: FloatBuffer
   public let secondMoments: FloatBuffer
 
-  public init(layout: ParameterLayout) {
+  /// - Parameter share: Nil for all.
+  public init(layout: ParameterLayout, share: OptimiserShare? = nil) {
     self.layout = layout
+    self.share = share ?? OptimiserShare(allOf: layout)
     rowsInUse = layout.tables.map { RowSet(tableRows: layout.entries[$0].shape[0]) }
-    firstMoments = FloatBuffer(count: layout.count, scattered: layout.denseRange.lowerBound)
-    secondMoments = FloatBuffer(count: layout.count, scattered: layout.denseRange.lowerBound)
+    firstMoments = FloatBuffer(count: self.share.count, scattered: self.share.tableCount)
+    secondMoments = FloatBuffer(count: self.share.count, scattered: self.share.tableCount)
+  }
+
+  /// The floats of both moments of dense parameters, and of rows in use, that are kept here.
+  public var floats: (dense: Int, rows: Int) {
+    let rows = layout.tables.reduce(0) { sum, table in
+      sum + layout.entries[table].shape[1] * rowsInUse[table].rows.count { share.owns(row: $0) }
+    }
+    return (2 * (share.count - share.tableCount), 2 * rows)
   }
 }
 
 extension AdamW {
-  /// Updates each trained parameter, as PyTorch's unfused AdamW (Loshchilov and Hutter, 2019).
+  /// Updates each trained parameter of the state's share, as PyTorch's unfused AdamW (Loshchilov and Hutter, 2019).
   ///
   /// A row of a table is updated in every step from the first on that uses it, as its moments ask. Cost: reads
   /// and writes weights and both moments, reads gradients, once each, of tables only rows in use.
@@ -74,19 +88,26 @@ extension AdamW {
       useRows(of: table, gradients, &parameters, &state, in: workspace)
     }
     let block = 1 << 16
-    // A run of floats, or some of the rows in use of a table.
-    var tasks: [(entry: Int, start: Int, count: Int, rows: ArraySlice<Int32>)] = []
+    // A run of floats and where its moments begin, or some of the rows in use of a table.
+    var tasks: [(entry: Int, start: Int, count: Int, moments: Int, rows: ArraySlice<Int32>)] = []
+    let share = state.share
     for (index, entry) in layout.entries.enumerated() where gradients.trained[index] {
       if entry.isTable {
-        let rows = state.rowsInUse[index].rows
+        let rows = state.rowsInUse[index].rows.filter { share.owns(row: $0) }
         let height = max(1, block / entry.shape[1])
         for first in stride(from: 0, to: rows.count, by: height) {
           tasks.append(
-            (index, entry.offset, entry.shape[1], rows[first..<min(first + height, rows.count)]))
+            (index, entry.offset, entry.shape[1], 0, rows[first..<min(first + height, rows.count)]))
         }
       } else {
-        for start in stride(from: 0, to: entry.count, by: block) {
-          tasks.append((index, entry.offset + start, min(block, entry.count - start), []))
+        for part in share.parts(of: entry.offset..<entry.offset + entry.count) {
+          for first in stride(from: 0, to: part.floats.count, by: block) {
+            tasks.append(
+              (
+                index, part.floats.lowerBound + first, min(block, part.floats.count - first),
+                part.start + first, []
+              ))
+          }
         }
       }
     }
@@ -96,19 +117,22 @@ extension AdamW {
     let updated = tasks.reduce(0) { $0 + $1.count * max(1, $1.rows.count) }
     workspace.measured("AdamW", bytes: Double(28 * updated)) {
       workspace.pool.run(tasks.count) { task, _ in
-        let (entry, start, count, rows) = tasks[task]
+        let (entry, start, count, moments, rows) = tasks[task]
         var with = ck_adamw(
           grad_scale: gradientScale, lr: rates[entry].learningRate, beta1: beta1, beta2: beta2,
           eps: epsilon, decay: rates[entry].weightDecay, bias1: bias1, bias2: bias2)
-        func update(_ start: Int) {
+        func update(_ start: Int, _ moments: Int) {
           unsafe kernels.pointee.adamw(
-            weights + start, gradients.storage.base + start, first + start, second + start, count,
-            &with)
+            weights + start, gradients.storage.base + start, first + moments, second + moments,
+            count, &with)
         }
         if rows.isEmpty {
-          update(start)
+          update(start, moments)
         } else {
-          for row in rows { update(start + Int(row) * count) }
+          for row in rows {
+            update(
+              start + Int(row) * count, share.start(ofRow: row, table: entry, columns: count))
+          }
         }
       }
     }

@@ -127,77 +127,118 @@ extension GradientBuffer {
     return try storage.withMutableSpan(range, body)
   }
 
-  /// Touches `rows` of a table, and packs them one after the other for a reduction.
-  ///
-  /// - Returns: Shape `[rows, columns]`; a row that nothing here used is zero.
-  public func pack(_ rows: [Int32], ofTable table: Int) -> [Float] {
-    let entry = layout.entries[table]
-    let columns = entry.shape[1]
+  /// Counts rows of a table as used, whether or not an operation here used them.
+  public func touch(_ rows: some Sequence<Int32>, ofTable table: Int) {
     for row in rows { touchedRows[table].insert(row) }
-    return unsafe [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
-      for (index, row) in rows.enumerated() {
-        let from = unsafe storage.base + entry.offset + Int(row) * columns
-        unsafe buffer.baseAddress.map { unsafe $0 + index * columns }?
-          .initialize(from: from, count: columns)
+  }
+
+  /// Copies rows of a table, one after the other, to `target`. A row that nothing here used is zero.
+  public func copyRows(
+    _ rows: some Sequence<Int32>, ofTable table: Int, to target: inout MutableSpan<Float>
+  ) {
+    let columns = layout.entries[table].shape[1]
+    var place = 0
+    for row in rows {
+      withRow(row, ofTable: table) { span in
+        for column in 0..<columns { target[place + column] = span[column] }
       }
-      count = rows.count * columns
+      place += columns
     }
   }
 
-  /// Puts back what ``pack(_:ofTable:)`` gave.
-  public func unpack(_ values: [Float], _ rows: [Int32], ofTable table: Int) {
-    let entry = layout.entries[table]
-    let columns = entry.shape[1]
-    precondition(values.count == rows.count * columns, "\(values.count) floats")
-    for (index, row) in rows.enumerated() {
-      let to = unsafe storage.base + entry.offset + Int(row) * columns
-      for column in 0..<columns { unsafe to[column] = values[index * columns + column] }
+  /// Puts values, one row after the other, in the place of rows of a table. They must be touched.
+  public func replaceRows(
+    _ rows: some Sequence<Int32>, ofTable table: Int, by values: Span<Float>
+  ) {
+    let columns = layout.entries[table].shape[1]
+    var place = 0
+    for row in rows {
+      withRow(row, ofTable: table) { span in
+        for column in 0..<columns { span[column] = values[place + column] }
+      }
+      place += columns
     }
+  }
+
+  /// Calls `body` with a row of a table, for writing. It must be touched.
+  public func withRow(
+    _ row: Int32, ofTable table: Int, _ body: (inout MutableSpan<Float>) -> Void
+  ) {
+    let entry = layout.entries[table]
+    precondition(row >= 0 && Int(row) < entry.shape[0], "row \(row) of \(entry.shape[0])")
+    let start = entry.offset + Int(row) * entry.shape[1]
+    storage.withMutableSpan(start..<start + entry.shape[1], body)
+  }
+
+  /// Calls `body` with a whole table, of which all is touched, for a reduction in place.
+  public func withTable<Failure: Error>(
+    _ table: Int, _ body: (inout MutableSpan<Float>) throws(Failure) -> Void
+  ) throws(Failure) {
+    let entry = layout.entries[table]
+    try storage.withMutableSpan(entry.offset..<entry.offset + entry.count, body)
   }
 }
 
 extension GradientBuffer {
-  /// The Euclidean norm of the gradient of all trained entries, in `Double`: blocks of fixed size, folded
-  /// along a fixed tree, and of tables the touched rows in ascending order. Not finite if any element is
-  /// not.
-  public func norm(in workspace: Workspace) -> Double {
-    let block = 1 << 14
-    // A run of floats, or some of the touched rows of a table.
-    var blocks: [(start: Int, count: Int, rows: ArraySlice<Int32>)] = []
+  /// The sums of squares of the gradient of all trained entries: of dense ones by blocks of fixed size, of tables by
+  /// touched rows in ascending order. The squares of what another rank owns are 0.
+  ///
+  /// - Parameter share: What this rank owns; nil for all.
+  public func squares(of share: OptimiserShare? = nil, in workspace: Workspace) -> [Double] {
+    // A run of floats, or some of the touched rows of a table, and which sum is the first one of it.
+    var tasks: [(start: Int, count: Int, rows: ArraySlice<Int32>, sum: Int)] = []
+    var count = 0
     for (index, entry) in layout.entries.enumerated() where trained[index] {
       if entry.isTable {
         let rows = touchedRows[index].rows.sorted()
-        let height = max(1, block / entry.shape[1])
+        let height = max(1, (1 << 14) / entry.shape[1])
         for first in stride(from: 0, to: rows.count, by: height) {
-          blocks.append(
-            (entry.offset, entry.shape[1], rows[first..<min(first + height, rows.count)]))
+          let part = rows[first..<min(first + height, rows.count)]
+          tasks.append((entry.offset, entry.shape[1], part, count))
+          count += part.count
         }
       } else {
-        for start in stride(from: 0, to: entry.count, by: block) {
-          blocks.append((entry.offset + start, min(block, entry.count - start), []))
+        for block in layout.blocks(ofEntry: index) {
+          if share?.parts(of: block).isEmpty ?? false {
+            count += 1
+            continue
+          }
+          tasks.append((block.lowerBound, block.count, [], count))
+          count += 1
         }
       }
     }
-    if blocks.isEmpty { return 0 }
-    var sums = [Double](repeating: 0, count: blocks.count)
+    var sums = [Double](repeating: 0, count: count)
     let kernels = unsafe workspace.kernels.raw
-    let squared = blocks.reduce(0) { $0 + $1.count * max(1, $1.rows.count) }
+    let squared = tasks.reduce(0) { $0 + $1.count * max(1, $1.rows.count) }
     workspace.measured("gradient norm", bytes: Double(4 * squared)) {
       unsafe sums.withUnsafeMutableBufferPointer { sums in
-        let to = sums.baseAddress
-        workspace.pool.run(blocks.count) { task, _ in
-          let (start, count, rows) = blocks[task]
+        guard let to = sums.baseAddress else { return }
+        workspace.pool.run(tasks.count) { task, _ in
+          let (start, count, rows, first) = tasks[task]
           let from = unsafe storage.base + start
-          let sum =
-            rows.isEmpty
-            ? unsafe kernels.pointee.sum_of_squares(from, count)
-            : rows.reduce(0) {
-              unsafe $0 + kernels.pointee.sum_of_squares(from + Int($1) * count, count)
-            }
-          unsafe to?[task] = sum
+          if rows.isEmpty { unsafe to[first] = kernels.pointee.sum_of_squares(from, count) }
+          for (index, row) in rows.enumerated() where share?.owns(row: row) ?? true {
+            unsafe to[first + index] = kernels.pointee.sum_of_squares(
+              from + Int(row) * count, count)
+          }
         }
       }
     }
-    return FoldTree.fold(sums.count, leaf: { sums[$0] }, combine: +).squareRoot()
+    return sums
+  }
+
+  /// The Euclidean norm of the whole gradient. See ``norm(ofSquares:)``.
+  public func norm(in workspace: Workspace) -> Double {
+    Self.norm(ofSquares: squares(in: workspace))
+  }
+
+  /// The Euclidean norm of the gradient, in `Double`, from its ``squares(of:in:)``, folded along a fixed tree. Not
+  /// finite if any element is not.
+  public static func norm(ofSquares squares: some RandomAccessCollection<Double>) -> Double {
+    if squares.isEmpty { return 0 }
+    return FoldTree.fold(
+      squares.count, leaf: { squares[squares.index(squares.startIndex, offsetBy: $0)] }, combine: +
+    ).squareRoot()
   }
 }

@@ -43,6 +43,41 @@ extension ParameterSet {
     }
   }
 
+  /// Copies rows of a table, as the next step is to read them, one after the other to `target`.
+  package func copyRows(
+    _ rows: some Sequence<Int32>, ofTable table: Int, to target: inout MutableSpan<Float>,
+    in workspace: Workspace
+  ) {
+    let entry = layout.entries[table]
+    let columns = entry.shape[1]
+    let view = Parameter(
+      offset: entry.offset, rows: entry.shape[0], columns: columns, entries: table..<table + 1)
+    let kernels = unsafe workspace.kernels.raw
+    unsafe target.withUnsafeMutableBufferPointer { target in
+      guard let base = target.baseAddress else { return }
+      for (index, row) in rows.enumerated() {
+        precondition((index + 1) * columns <= target.count, "rows beyond the room")
+        unsafe copyRow(row, of: view, to: base + index * columns, kernels)
+      }
+    }
+  }
+
+  /// Puts rows of a table that another rank gave, one after the other, in the place of those here. They owe nothing.
+  package mutating func replaceRows(
+    _ rows: some Sequence<Int32>, ofTable table: Int, by values: Span<Float>
+  ) {
+    makeUnique()
+    markChanged()
+    let entry = layout.entries[table]
+    let columns = entry.shape[1]
+    for (index, row) in rows.enumerated() {
+      precondition(row >= 0 && Int(row) < entry.shape[0], "row \(row) of \(entry.shape[0])")
+      let to = unsafe storage.base + entry.offset + Int(row) * columns
+      for column in 0..<columns { unsafe to[column] = values[index * columns + column] }
+      if !owed[table].factors.isEmpty { owed[table].exempt.insert(row) }
+    }
+  }
+
   /// Copies a row of a parameter to `target`, with what it owes multiplied in.
   func copyRow(
     _ row: Int32, of parameter: Parameter, to target: UnsafeMutablePointer<Float>,

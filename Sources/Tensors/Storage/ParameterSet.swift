@@ -49,6 +49,17 @@ public struct ParameterSet: Sendable {
     return try storage.withSpan(entry.offset..<entry.offset + entry.count, body)
   }
 
+  /// Some dense weights, for an exchange between ranks that fills them in while others are read. The set counts as
+  /// changed already.
+  package func withDense<Failure: Error>(
+    _ range: Range<Int>, _ body: (inout MutableSpan<Float>) throws(Failure) -> Void
+  ) throws(Failure) {
+    precondition(
+      range.lowerBound >= layout.denseRange.lowerBound
+        && range.upperBound <= layout.denseRange.upperBound, "\(range) of \(layout.denseRange)")
+    try storage.withMutableSpan(range, body)
+  }
+
   /// Lets the first table, at the start of the buffer, be the floats of a file from a byte on.
   ///
   /// Nothing is read until it is used, and rows that are written are copied then. The file must not be shortened

@@ -25,11 +25,15 @@ public struct TrainingBench: Sendable {
   public var length: Int?
   /// How gradients travel between ranks.
   public var gradientType: GradientType
+  /// Whether each rank updates a share of the weights.
+  public var shardOptimizer: Bool
 
   public init(
-    shape: Shape, batchSize: Int, steps: Int, length: Int?, gradientType: GradientType = .fp32
+    shape: Shape, batchSize: Int, steps: Int, length: Int?, gradientType: GradientType = .fp32,
+    shardOptimizer: Bool = false
   ) {
     self.gradientType = gradientType
+    self.shardOptimizer = shardOptimizer
     self.shape = shape
     self.batchSize = batchSize
     self.steps = steps
@@ -44,13 +48,16 @@ public struct TrainingBench: Sendable {
     public var stepMilliseconds: Double
     /// From the start of the process to the end of the first step.
     public var firstStepSeconds: Double
-    /// The bytes of gradient that a rank hands to the all-reduce in a step.
+    /// The bytes of gradients and weights that a rank sends in a step.
     public var bytesSentPerStep: Int
     /// For which a step waited for sums over ranks when its own work was done.
     public var exposedMilliseconds: Double
     public var tokensPerStep: Int
     /// The rows of the word table that a step reads, on average.
     public var touchedRows: Int
+    /// The floats of AdamW's moments that this rank keeps: of dense parameters, and of rows in use.
+    public var denseMoments: Int
+    public var rowMoments: Int
   }
 
   private static let warmup = 3
@@ -93,13 +100,13 @@ public struct TrainingBench: Sendable {
       tableRows: Set(sequences.joined()).sorted(), seed: 0, in: workspace)
     let method = TokenClassification(model: classifier, headOfLanguage: [0])
     let gradients = GradientBuffer(layout: classifier.layout)
-    var optimiser = AdamWState(layout: classifier.layout)
     let adamW = AdamW(tableDecay: .dense)
     let rates = classifier.layout.entries.map { _ in (learningRate: 5e-5, weightDecay: 0.01) }
     let step = try GradientStep(
       communicator: communicator, workspace: workspace, layout: classifier.layout,
       trained: gradients.trained, shards: world, fullDeterminism: false,
-      gradientType: gradientType)
+      gradientType: gradientType, shardOptimizer: shardOptimizer)
+    var optimiser = AdamWState(layout: classifier.layout, share: step.share)
 
     var tokens = 0
     var rows = 0
@@ -117,7 +124,7 @@ public struct TrainingBench: Sendable {
       let first = (index * world + communicator.rank) * batchSize
       let batch = batch(sequences, first: first)
       let outcome = try step.run(
-        method, parameters: parameters, gradients: gradients,
+        method, parameters: &parameters, gradients: gradients,
         dropout: DropoutKey(seed: 0, stage: 0, step: index, pass: 0),
         passes: .pass(communicator.rank..<communicator.rank + 1), batch: { _ in batch },
         stop: false)
@@ -133,12 +140,14 @@ public struct TrainingBench: Sendable {
       if index == 0 { firstStep = seconds(ContinuousClock.now - started) }
     }
     let elapsed = seconds(ContinuousClock.now - begin)
+    let moments = optimiser.floats
     workspace.profile = nil
     return Result(
       shape: shape.rawValue, loss: loss, realTokensPerSecond: Double(tokens) / elapsed,
       stepMilliseconds: elapsed / Double(steps) * 1000, firstStepSeconds: firstStep,
       bytesSentPerStep: bytes / steps, exposedMilliseconds: exposed / Double(steps) * 1000,
-      tokensPerStep: tokens / steps, touchedRows: rows / steps)
+      tokensPerStep: tokens / steps, touchedRows: rows / steps,
+      denseMoments: moments.dense, rowMoments: moments.rows)
   }
 
   private func seconds(_ duration: Duration) -> Double {

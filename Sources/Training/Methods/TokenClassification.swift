@@ -31,6 +31,11 @@ public struct TokenClassification: TrainingMethod {
     return [weights]
   }
 
+  public func tableRows(of batch: PackedBatch) -> [[Int32]] {
+    // The word table is the only one.
+    model.layout.tables.map { _ in Set(batch.tokenIDs).sorted() }
+  }
+
   public func record(_ batch: PackedBatch, bySegment: Bool, on tape: Tape) {
     let (states, words) = wordStates(batch, bySegment: bySegment, on: tape)
     for (head, words) in words.enumerated() {

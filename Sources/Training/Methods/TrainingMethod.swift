@@ -13,6 +13,9 @@ public protocol TrainingMethod: Sendable {
   /// `[terms][segments]`.
   func weights(of batch: PackedBatch) -> [[Double]]
 
+  /// The rows that a batch uses of each table of the model's layout, each once, ascending. Shape `[tables][rows]`.
+  func tableRows(of batch: PackedBatch) -> [[Int32]]
+
   /// Runs the forward pass and records the terms. Several terms may have one name; they share a weight.
   ///
   /// - Parameter bySegment: Whether sums are to be formed for each segment; otherwise the batch may be

@@ -105,7 +105,8 @@ public struct StageTrainer {
       trained: rates.trained, shards: configuration.shards,
       fullDeterminism: configuration.fullDeterminism,
       gradientType: GradientType(rawValue: configuration.gradientDtype.rawValue) ?? .fp32,
-      bucketBytes: configuration.ddpBucketCapMb << 20)
+      bucketBytes: configuration.ddpBucketCapMb << 20,
+      shardOptimizer: configuration.shardOptimizer)
     let schedule = LearningRateSchedule(
       shape: LearningRateSchedule.Shape(rawValue: training.lrSchedulerType.rawValue) ?? .linear,
       warmupSteps: warmupSteps,
@@ -113,14 +114,14 @@ public struct StageTrainer {
     let adamW = AdamW(
       beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon,
       tableDecay: training.embeddingWeightDecay == .dense ? .dense : .touched)
-    var optimiser = AdamWState(layout: model.classifier.layout)
+    var optimiser = AdamWState(layout: model.classifier.layout, share: step.share)
     var state = TrainerState(stage: stage.name, totalSteps: totalSteps, weightHash: "")
     var best: ParameterSet?
     if let checkpoint {
-      (optimiser, state, best) = try resume(from: checkpoint)
+      (optimiser, state, best) = try resume(from: checkpoint, share: step.share)
       context.reporter.line("\(stage.name): continuing at step \(state.step) of \(totalSteps)")
     } else if let parent {
-      optimiser = try moments(of: parent)
+      optimiser = try moments(of: parent, share: step.share)
     }
     reportStart()
 
@@ -132,16 +133,18 @@ public struct StageTrainer {
       let items = plan.sentences(ofStep: state.step)
       let shards = assignment(of: items)
       let passes = passTree(items, shards)
+      let splits = trainSplits
       let outcome = try step.run(
-        method, parameters: model.parameters, gradients: gradients,
+        method, parameters: &model.parameters, gradients: gradients,
         dropout: DropoutKey(
           seed: UInt64(bitPattern: Int64(context.configuration.seed)), stage: index,
           step: state.step, pass: 0),
         passes: passes,
-        batch: { batch(of: items, shards, $0) }, stop: context.stopRequested())
+        batch: { PackedBatch(step: items, assignment: shards, shards: $0, splits: splits) },
+        stop: context.stopRequested())
       if outcome.stopRequested {
-        model.parameters.settle(in: context.workspace)
-        try save(state, optimiser)
+        try complete(step, optimiser)
+        try save(state, optimiser, step.shares)
         context.reporter.line("\(stage.name): stopped and saved at step \(state.step)")
         return nil
       }
@@ -175,21 +178,27 @@ public struct StageTrainer {
       let epochEnds = plan.place(ofStep: state.step).index == 0
       let evaluates = evaluates(at: state.step, epochEnds: epochEnds, ends: ends)
       let saves = saves(at: state.step, epochEnds: epochEnds) && !ends
-      if evaluates || saves || ends { model.parameters.settle(in: context.workspace) }
+      if evaluates || saves || ends { try complete(step, optimiser) }
       if evaluates {
         try evaluate(&state, best: &best)
       }
-      if saves { try save(state, optimiser) }
+      if saves { try save(state, optimiser, step.shares) }
     }
     if state.step < totalSteps {
       context.reporter.line(
         "\(stage.name): no better metric in \(state.evaluationsWithoutImprovement) evaluations; "
           + "stopped at step \(state.step)")
     }
-    if keepsMoments { try save(state, optimiser) }
+    if keepsMoments { try save(state, optimiser, step.shares) }
     if training.loadBestModelAtEnd, let best { model.parameters = best }
     let result = try finish(state, meter: meter)
     return (model, result)
+  }
+
+  /// Makes all weights what they are to be read as: those that other ranks updated, with the decay that rows owe.
+  private mutating func complete(_ step: GradientStep, _ optimiser: AdamWState) throws {
+    try step.complete(&model.parameters, rowsInUse: optimiser.rowsInUse)
+    model.parameters.settle(in: context.workspace)
   }
 
   private var warmupSteps: Int {
@@ -347,8 +356,14 @@ public struct StageTrainer {
   }
 
   /// Writes `checkpoint-STEP`, complete or not at all, and removes those beyond the limit.
-  private func save(_ state: TrainerState, _ optimiser: AdamWState) throws {
-    guard context.communicator.rank == 0 else { return }
+  private func save(
+    _ state: TrainerState, _ optimiser: AdamWState, _ shares: [OptimiserShare]
+  ) throws {
+    let moments = MomentCollection(optimiser, shares, over: context.communicator)
+    guard context.communicator.rank == 0 else {
+      try moments.give()
+      return
+    }
     var state = state
     state.weightHash = String(model.parameters.hash, radix: 16)
     let path = directory + "/checkpoint-\(state.step)"
@@ -358,7 +373,7 @@ public struct StageTrainer {
       programVersion: context.programVersion, facts: facts(extra: JSONObject())
     ) { (temporary) throws(CheckpointError) in
       try model.write(into: temporary, base: context.baseConfig, tokenizer: context.tokenizer)
-      try OptimiserFiles.write(optimiser, to: temporary + "/optimizer.safetensors")
+      try OptimiserFiles.write(moments, to: temporary + "/optimizer.safetensors")
       try RunState.write(state, to: temporary + "/trainer_state.json")
     }
     guard let limit = stage.training.saveTotalLimit else { return }
@@ -370,7 +385,7 @@ public struct StageTrainer {
 
   /// Reads weights, moments and state of this stage back, and the best weights so far.
   private mutating func resume(
-    from checkpoint: String
+    from checkpoint: String, share: OptimiserShare
   ) throws -> (AdamWState, TrainerState, ParameterSet?) {
     var state: TrainerState = try RunState.read(from: checkpoint + "/trainer_state.json")
     guard state.formatVersion == 1, state.stage == stage.name, state.totalSteps == totalSteps,
@@ -389,7 +404,7 @@ public struct StageTrainer {
         "the weights hash to \(hash), not to \(state.weightHash): a file was changed")
     }
     let optimiser = try OptimiserFiles.read(
-      layout: model.classifier.layout, updates: state.optimiserUpdates,
+      layout: model.classifier.layout, share: share, updates: state.optimiserUpdates,
       from: checkpoint + "/optimizer.safetensors")
     var best: ParameterSet?
     if stage.training.loadBestModelAtEnd, state.bestStep != nil {
@@ -422,7 +437,7 @@ public struct StageTrainer {
   }
 
   /// The moments that another stage ended with. The schedule begins anew, the count of updates goes on.
-  private func moments(of directory: String) throws -> AdamWState {
+  private func moments(of directory: String, share: OptimiserShare) throws -> AdamWState {
     guard let last = try CheckpointDirectory.newestComplete(in: directory) else {
       throw CheckpointError(
         .missing, directory,
@@ -431,7 +446,7 @@ public struct StageTrainer {
     }
     let state: TrainerState = try RunState.read(from: last.path + "/trainer_state.json")
     return try OptimiserFiles.read(
-      layout: model.classifier.layout, updates: state.optimiserUpdates,
+      layout: model.classifier.layout, share: share, updates: state.optimiserUpdates,
       from: last.path + "/optimizer.safetensors")
   }
 

@@ -11,20 +11,24 @@ public enum GradientType: String, Sendable {
 
 /// Adds the dense gradients of all ranks, bucket by bucket, while the backward pass still runs.
 ///
+/// Where each rank updates a share of the weights, it gets the sums of its share alone, and the updated weights go to
+/// all ranks while the next forward pass runs.
+///
 /// A thread of its own makes the collectives, since MPI moves little while nobody calls it. Their order is the same on
-/// all ranks, whenever a bucket is ready: from the end of the buffer, whose gradients are there first, to its start.
-/// It has a communicator of its own.
+/// all ranks, whenever a bucket is ready: gradients from the end of the buffer, where they are there first, to its
+/// start, weights the other way. It has a communicator of its own.
 @safe package final class GradientExchange: @unchecked Sendable {
   /// A run of trained entries that is reduced at once.
   private struct Bucket {
     var floats: Range<Int>
-    var entries: Int
+    var entries: Range<Int>
+    /// What each rank owns of it, counted from its start; empty where every rank updates all.
+    var parts: [Range<Int>] = []
   }
 
   private let communicator: any Communicator
   private let kernels: KernelTable
-  /// The shards along whose tree ranks are added; nil where the order of the ranks will do.
-  private let treeShards: Int?
+  private let reduction: Reduction
   private let buckets: [Bucket]
   /// The bucket of each entry; nil for tables and for entries that are not trained.
   private let bucketOfEntry: [Int?]
@@ -35,34 +39,41 @@ public enum GradientType: String, Sendable {
   private var gradients: GradientBuffer?
   private var missing: [Int] = []
   private var done = 0
+  /// Whose weights are being gathered, and the buckets of them, from the last one on, that are there.
+  private var weights: ParameterSet?
+  private var gathered = 0
   private var failure: CollectiveError?
   private var isStopping = false
   private var transfers: [Transfer] = []
 
   /// When a bucket was on its way.
   package struct Transfer: Sendable {
-    package var bucket: Int
+    package var name: String
     /// By ``Profile/now()``.
     package var start: Double
     package var seconds: Double
   }
 
-  /// The bytes of gradient that a step hands to the exchange.
+  /// What each rank updates; nil where every rank updates all.
+  package let shares: [OptimiserShare]?
+  /// The bytes that a step sends from this rank.
   package let bytesPerStep: Int
   /// The seconds for which the last step waited here when its own work was done.
   package private(set) var exposedSeconds = 0.0
 
   /// - Parameters:
   ///   - communicator: Used by this exchange alone.
+  ///   - reduction: The order in which ranks are added.
+  ///   - isSharded: Whether each rank is to update a share of the weights.
   ///   - bucketBytes: Buckets end with the entry that fills so many bytes of fp32.
   package init(
     _ communicator: any Communicator, layout: ParameterLayout, trained: [Bool],
     kernels: KernelTable,
-    treeShards: Int?, type: GradientType, bucketBytes: Int
+    reduction: Reduction, type: GradientType, bucketBytes: Int, isSharded: Bool = false
   ) {
     self.communicator = communicator
     self.kernels = kernels
-    self.treeShards = treeShards
+    self.reduction = reduction
     var buckets: [Bucket] = []
     var bucketOfEntry = [Int?](repeating: nil, count: layout.entries.count)
     var isOpen = false
@@ -74,18 +85,41 @@ public enum GradientType: String, Sendable {
       if isOpen {
         let last = buckets.count - 1
         buckets[last].floats = entry.offset..<buckets[last].floats.upperBound
-        buckets[last].entries += 1
+        buckets[last].entries = index..<buckets[last].entries.upperBound
       } else {
         buckets.append(
-          Bucket(floats: entry.offset..<entry.offset + entry.count, entries: 1))
+          Bucket(floats: entry.offset..<entry.offset + entry.count, entries: index..<index + 1))
       }
       bucketOfEntry[index] = buckets.count - 1
       isOpen = buckets[buckets.count - 1].floats.count * MemoryLayout<Float>.stride < bucketBytes
     }
+    let size = communicator.size
+    let rank = communicator.rank
+    let floats = buckets.reduce(0) { $0 + $1.floats.count }
+    let gradientBytes = type == .bf16 ? 2 : 4
+    if isSharded {
+      var owned = [Int](repeating: 0, count: size)
+      for index in buckets.indices {
+        let start = buckets[index].floats.lowerBound
+        buckets[index].parts = layout.shares(ofEntries: buckets[index].entries, owned: &owned)
+          .map { $0.isEmpty ? 0..<0 : $0.lowerBound - start..<$0.upperBound - start }
+      }
+      bytesPerStep = (floats - owned[rank]) * gradientBytes + owned[rank] * (size - 1) * 4
+      shares = (0..<size).map { rank in
+        let runs = buckets.reversed().map { bucket in
+          let part = bucket.parts[rank]
+          return bucket.floats.lowerBound + part.lowerBound..<bucket.floats.lowerBound
+            + part.upperBound
+        }
+        return OptimiserShare(
+          rank: rank, ranks: size, runs: runs.filter { !$0.isEmpty }, layout: layout)
+      }
+    } else {
+      bytesPerStep = 2 * (size - 1) * floats * gradientBytes / size
+      shares = nil
+    }
     self.buckets = buckets
     self.bucketOfEntry = bucketOfEntry
-    let floats = buckets.reduce(0) { $0 + $1.floats.count }
-    bytesPerStep = floats * (type == .bf16 ? 2 : 4)
     unsafe halves = .allocate(
       capacity: type == .bf16 ? buckets.reduce(0) { max($0, $1.floats.count) } : 0)
     Thread.detachNewThread { [self] in work() }
@@ -105,7 +139,7 @@ public enum GradientType: String, Sendable {
   package func begin(_ gradients: GradientBuffer) {
     lock.withLock {
       self.gradients = gradients
-      missing = buckets.map(\.entries)
+      missing = buckets.map(\.entries.count)
       done = 0
     }
   }
@@ -138,18 +172,55 @@ public enum GradientType: String, Sendable {
     return transfers
   }
 
+  // MARK: Weights of shares
+
+  /// Begins to give every rank the weights that each has updated. Until the next ``finish()`` or ``finishWeights()``
+  /// nothing may write to them.
+  package func gather(_ weights: ParameterSet) {
+    lock.withLock {
+      self.weights = weights
+      gathered = 0
+      lock.broadcast()
+    }
+  }
+
+  /// Waits until the weights of some entries are there, or until it is known that they will not be.
+  package func waitForWeights(_ entries: Range<Int>) {
+    lock.lock()
+    defer { lock.unlock() }
+    for entry in entries {
+      guard let bucket = bucketOfEntry[entry] else { continue }
+      while weights != nil, gathered < buckets.count - bucket, failure == nil { lock.wait() }
+    }
+  }
+
+  /// Waits until all weights are there.
+  package func finishWeights() throws(CollectiveError) {
+    lock.lock()
+    while weights != nil, failure == nil { lock.wait() }
+    let failure = failure
+    lock.unlock()
+    if let failure { throw failure }
+  }
+
   // MARK: The thread
 
+  private enum Work {
+    case sum(Int, GradientBuffer)
+    case gather(Int, ParameterSet)
+  }
+
   private func work() {
-    while let (bucket, gradients) = next() {
+    while let work = next() {
       let start = Profile.now()
       do throws(CollectiveError) {
-        try sum(bucket.floats, of: gradients)
-        lock.withLock {
-          transfers.append(
-            Transfer(bucket: done, start: start, seconds: Profile.now() - start))
-          done += 1
-          lock.broadcast()
+        switch work {
+        case .sum(let bucket, let gradients):
+          try sum(buckets[bucket], of: gradients)
+          end("bucket \(bucket)", since: start) { done += 1 }
+        case .gather(let bucket, let weights):
+          try gather(buckets[bucket], of: weights)
+          end("weights \(bucket)", since: start) { gathered += 1 }
         }
       } catch {
         lock.withLock {
@@ -161,43 +232,61 @@ public enum GradientType: String, Sendable {
     }
   }
 
+  private func end(_ name: String, since start: Double, _ count: () -> Void) {
+    lock.withLock {
+      transfers.append(Transfer(name: name, start: start, seconds: Profile.now() - start))
+      count()
+      lock.broadcast()
+    }
+  }
+
   /// The next bucket in order, once it is ready; nil when there will be none.
-  private func next() -> (Bucket, GradientBuffer)? {
+  private func next() -> Work? {
     lock.lock()
     defer { lock.unlock() }
     while true {
       if isStopping { return nil }
-      if let gradients, done < buckets.count, missing[done] == 0 {
-        return (buckets[done], gradients)
+      if let weights {
+        if gathered < buckets.count { return .gather(buckets.count - 1 - gathered, weights) }
+        // Let go of, so that the next update need not copy them.
+        self.weights = nil
+        lock.broadcast()
       }
+      if let gradients, done < buckets.count, missing[done] == 0 { return .sum(done, gradients) }
       lock.wait()
     }
   }
 
-  private func sum(
-    _ floats: Range<Int>, of gradients: GradientBuffer
-  ) throws(CollectiveError) {
-    try gradients.withDense(floats) { (span) throws(CollectiveError) in
+  private func gather(_ bucket: Bucket, of weights: ParameterSet) throws(CollectiveError) {
+    try weights.withDense(bucket.floats) { (span) throws(CollectiveError) in
+      try communicator.allGather(&span, ranges: bucket.parts)
+    }
+  }
+
+  private func sum(_ bucket: Bucket, of gradients: GradientBuffer) throws(CollectiveError) {
+    try gradients.withDense(bucket.floats) { (span) throws(CollectiveError) in
       if unsafe halves.isEmpty {
-        if let treeShards {
-          try communicator.allReduceSumInTreeOrder(&span, shards: treeShards)
-        } else {
-          try communicator.allReduce(&span, .sum)
-        }
+        try sum(&span, bucket)
         return
       }
-      let count = floats.count
+      let count = bucket.floats.count
       guard let base = unsafe halves.baseAddress else { return }
       var room = unsafe MutableSpan(_unsafeStart: base, count: count)
       kernels.round(span.span, to: &room)
       let words = unsafe UnsafeMutableRawPointer(base).assumingMemoryBound(to: BFloat16.self)
       var elements = unsafe MutableSpan(_unsafeStart: words, count: count)
-      if let treeShards {
-        try communicator.allReduceSumInTreeOrder(&elements, shards: treeShards)
-      } else {
-        try communicator.allReduce(&elements, .sum)
-      }
+      try sum(&elements, bucket)
       kernels.widen(room.span, to: &span)
+    }
+  }
+
+  private func sum<E: ReducibleElement>(
+    _ span: inout MutableSpan<E>, _ bucket: Bucket
+  ) throws(CollectiveError) {
+    if bucket.parts.isEmpty {
+      try communicator.allReduce(&span, reduction)
+    } else {
+      try communicator.reduceScatter(&span, ranges: bucket.parts, reduction)
     }
   }
 }

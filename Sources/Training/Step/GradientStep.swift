@@ -47,17 +47,25 @@ public struct StepOutcome: Sendable {
 
 /// Computes the gradient of one step over all ranks.
 ///
-/// Every rank calls it with the same shards; each works on its own node of them.
+/// Every rank calls it with the same shards; each works on its own node of them. With a sharded optimiser each rank
+/// gets the gradient of its ``share`` and is to update that; what the others have updated arrives in the next step, or
+/// with ``complete(_:rowsInUse:)``.
 public final class GradientStep {
   private let communicator: any Communicator
   private let workspace: Workspace
   private let shards: Int
   private let fullDeterminism: Bool
-  /// The bytes of gradient that this rank handed to the reduction of the last step.
-  public private(set) var exchangedBytes = 0
+  private let isSharded: Bool
+  /// Whether other ranks have updated weights that are not here.
+  private var isStale = false
+  /// The bytes of gradients and weights that this rank sent in the last step.
+  public var exchangedBytes: Int { (dense?.bytesPerStep ?? 0) + (rows?.sentBytes ?? 0) }
+  /// What each rank is to update.
+  public let shares: [OptimiserShare]
   /// The seconds for which the last step's own work was done and the sums over ranks were not.
   public var exposedSeconds: Double { dense?.exposedSeconds ?? 0 }
   private let dense: GradientExchange?
+  private let rows: RowExchange?
   /// The seconds that this rank has spent in collectives since the first step: what others made it wait, and the
   /// way of its data.
   public private(set) var waitedSeconds = 0.0
@@ -70,24 +78,36 @@ public final class GradientStep {
   ///   - shards: The shards of every step. At least the rank count.
   ///   - gradientType: How dense gradients travel; rows of tables are fp32.
   ///   - bucketBytes: The bytes of fp32 gradients that are reduced at once.
+  ///   - shardOptimizer: Whether each rank updates a share of the weights, and keeps the moments of that alone.
   public init(
     communicator: any Communicator, workspace: Workspace, layout: ParameterLayout, trained: [Bool],
     shards: Int, fullDeterminism: Bool, gradientType: GradientType = .fp32,
-    bucketBytes: Int = 4 << 20
+    bucketBytes: Int = 4 << 20, shardOptimizer: Bool = false
   ) throws(CollectiveError) {
     precondition(communicator.size <= shards, "\(communicator.size) ranks over \(shards) shards")
     self.communicator = communicator
     self.workspace = workspace
     self.shards = shards
     self.fullDeterminism = fullDeterminism
-    dense =
-      communicator.size == 1
-      ? nil
-      : GradientExchange(
+    isSharded = shardOptimizer && communicator.size > 1
+    if communicator.size == 1 {
+      (dense, rows) = (nil, nil)
+    } else {
+      let reduction: Reduction = fullDeterminism ? .treeSum(shards: shards) : .sum
+      dense = GradientExchange(
         try communicator.split(color: 0, key: communicator.rank), layout: layout, trained: trained,
-        kernels: workspace.kernels, treeShards: fullDeterminism ? shards : nil, type: gradientType,
-        bucketBytes: bucketBytes)
+        kernels: workspace.kernels, reduction: reduction, type: gradientType,
+        bucketBytes: bucketBytes, isSharded: isSharded)
+      rows = RowExchange(
+        communicator, workspace: workspace, layout: layout, trained: trained,
+        reduction: reduction, isSharded: isSharded)
+    }
+    shares =
+      dense?.shares ?? (0..<communicator.size).map { _ in OptimiserShare(allOf: layout) }
   }
+
+  /// What this rank is to update.
+  public var share: OptimiserShare { shares[communicator.rank] }
 
   deinit { dense?.stop() }
 
@@ -109,14 +129,15 @@ public final class GradientStep {
   /// Leaves the gradient of the whole step, over all ranks, in `gradients`.
   ///
   /// Terms are divided by their weight over the whole step, never by a rank's own. Exchanges: the terms'
-  /// weights and whether to stop; the gradient; the terms' sums.
+  /// weights and whether to stop; the rows in use; the gradient; the terms' sums.
   ///
   /// - Parameters:
+  ///   - parameters: Where other ranks have updated some, those come in.
   ///   - passes: This rank's shards, cut into passes.
   ///   - batch: Gives the packed batch of a range of shards.
   ///   - stop: Whether this rank asks all to stop.
   public func run(
-    _ method: some TrainingMethod, parameters: ParameterSet, gradients: GradientBuffer,
+    _ method: some TrainingMethod, parameters: inout ParameterSet, gradients: GradientBuffer,
     dropout: DropoutKey?, passes: PassTree, batch: (Range<Int>) -> PackedBatch, stop: Bool
   ) throws(CollectiveError) -> StepOutcome {
     let terms = method.termNames.count
@@ -135,13 +156,28 @@ public final class GradientStep {
     let weights = (0..<terms).map { fold(slots, term: $0) }
     let stopRequested = slots[terms * shards] > 0
 
+    if let rows {
+      try waiting { () throws(CollectiveError) in
+        try rows.begin(tableRows(method, batches))
+        if isStale {
+          try workspace.measured("all-to-all of rows") { () throws(CollectiveError) in
+            try rows.pull(&parameters)
+          }
+          dense?.gather(parameters)
+        }
+      }
+    }
+    isStale = isSharded
+
+    let weightSet = parameters
     var sums = [Double](repeating: 0, count: terms * shards)
     gradients.reset()
     dense?.begin(gradients)
     accumulate(passes, into: gradients, level: 0) { range, gradients in
       let index = ranges.firstIndex(of: range) ?? 0
       let tape = Tape(
-        workspace: workspace, parameters: parameters, gradients: gradients, dropout: dropout)
+        workspace: workspace, parameters: weightSet, gradients: gradients, dropout: dropout)
+      if isSharded, let dense { tape.whenRead = { dense.waitForWeights($0) } }
       // Of several passes the last sum is formed when all are done.
       if ranges.count == 1, let dense { tape.whenFinal = { dense.isFinal($0) } }
       method.record(batches[index], bySegment: fullDeterminism, on: tape)
@@ -159,10 +195,12 @@ public final class GradientStep {
     if let dense, ranges.count > 1 {
       for entry in gradients.layout.entries.indices { dense.isFinal(entry) }
     }
-    try waiting { () throws(CollectiveError) in
-      try exchange(gradients)
-      try sum(&sums)
-    }
+    var squares: [Double] = []
+    try waiting { () throws(CollectiveError) in try exchange(gradients) }
+    squares = gradients.squares(of: isSharded ? share : nil, in: workspace)
+    if isSharded { sums += squares }
+    try waiting { () throws(CollectiveError) in try sum(&sums) }
+    if isSharded { squares = Array(sums[(terms * shards)...]) }
     let losses = (0..<terms).map { term in
       weights[term] > 0 ? fold(sums, term: term) / weights[term] : 0
     }
@@ -170,7 +208,7 @@ public final class GradientStep {
       (0..<terms).contains { !sums[$0 * shards + shard].isFinite }
     }
     return StepOutcome(
-      losses: losses, weights: weights, gradientNorm: gradients.norm(in: workspace),
+      losses: losses, weights: weights, gradientNorm: GradientBuffer.norm(ofSquares: squares),
       badShards: badShards, stopRequested: stopRequested)
   }
 
@@ -200,6 +238,30 @@ public final class GradientStep {
     waitedSeconds += Profile.now() - start
   }
 
+  /// The rows that all passes use of each table.
+  private func tableRows(_ method: some TrainingMethod, _ batches: [PackedBatch]) -> [[Int32]] {
+    let rows = batches.map { method.tableRows(of: $0) }
+    if rows.count == 1 { return rows[0] }
+    return (rows.first ?? []).indices.map { table in
+      Set(rows.flatMap { $0[table] }).sorted()
+    }
+  }
+
+  /// Makes all weights those that the ranks have updated. Nothing to do where each updates all.
+  ///
+  /// - Parameter rowsInUse: Of each table, as the optimiser's state names them.
+  public func complete(
+    _ parameters: inout ParameterSet, rowsInUse: [RowSet]
+  ) throws(CollectiveError) {
+    guard isStale, let rows, let dense else { return }
+    isStale = false
+    try waiting { () throws(CollectiveError) in
+      try rows.collect(&parameters, inUse: rowsInUse)
+      dense.gather(parameters)
+      try dense.finishWeights()
+    }
+  }
+
   /// Ends the exchange of buckets, then adds the rows of tables: beside the buckets their small messages would queue
   /// behind them.
   private func exchange(_ gradients: GradientBuffer) throws(CollectiveError) {
@@ -210,34 +272,11 @@ public final class GradientStep {
     if let profile = workspace.profile {
       for transfer in transfers {
         profile.addEvent(
-          "bucket \(transfer.bucket)", start: transfer.start, seconds: transfer.seconds)
+          transfer.name, start: transfer.start, seconds: transfer.seconds)
       }
     }
     try workspace.measured("all-reduce of rows") { () throws(CollectiveError) in
-      try exchangeRows(gradients)
-    }
-    exchangedBytes += dense.bytesPerStep
-  }
-
-  /// Adds the gradients of the rows of tables that any rank touched.
-  private func exchangeRows(_ gradients: GradientBuffer) throws(CollectiveError) {
-    exchangedBytes = 0
-    for table in gradients.layout.tables where gradients.trained[table] {
-      let used = try communicator.allGather(gradients.touchedRows[table].rows.map(Int64.init))
-      let rows = Set(used.joined()).sorted().map { Int32(truncatingIfNeeded: $0) }
-      var values = gradients.pack(rows, ofTable: table)
-      var span = values.mutableSpan
-      try sumOverRanks(&span)
-      gradients.unpack(values, rows, ofTable: table)
-      exchangedBytes += values.count * MemoryLayout<Float>.stride
-    }
-  }
-
-  private func sumOverRanks(_ span: inout MutableSpan<Float>) throws(CollectiveError) {
-    if fullDeterminism {
-      try communicator.allReduceSumInTreeOrder(&span, shards: shards)
-    } else {
-      try communicator.allReduce(&span, .sum)
+      try rows?.sum(gradients)
     }
   }
 

@@ -17,6 +17,7 @@ enum BenchTrainCommand {
       Option(
         "gradient-dtype", value: "fp32|bf16", default: "fp32", "How gradients travel between ranks."
       ),
+      Option("shard-optimizer", "Each rank updates its share of the weights."),
       Option("batch-size", value: "N", default: "32", "Sentences a step for each rank."),
       Option("steps", value: "N", default: "20", "Steps that are timed, after three that are not."),
       Option("length", value: "N", "Makes every sequence N tokens, cut from one stream."),
@@ -45,7 +46,8 @@ enum BenchTrainCommand {
       steps: try arguments.integer("steps", in: 1...1_000_000) ?? 20,
       length: try arguments.integer("length", in: 3...512),
       gradientType: try arguments.choice("gradient-dtype", of: ["fp32", "bf16"])
-        .flatMap(GradientType.init) ?? .fp32)
+        .flatMap(GradientType.init) ?? .fp32,
+      shardOptimizer: arguments.has("shard-optimizer"))
     let profiling = try Profiling(arguments, on: workspace, over: communicator)
     let workers = try arguments.integer("task-graph", in: 1...4096)
     let profile = profiling?.profile ?? (workers == nil ? nil : Profile())
@@ -67,6 +69,8 @@ enum BenchTrainCommand {
     // The peak of every rank: memory of several ranks is their sum.
     var peak = [Measured.peakBytes]
     try communicator.allReduce(&peak, .sum)
+    let moments = try communicator.allGather(
+      [result.denseMoments, result.rowMoments].map(Int64.init))
     if communicator.rank == 0 {
       let fields = [
         "\"stack\": \"isogloss \(Program.version)\"", "\"shape\": \"\(shape)\"",
@@ -82,6 +86,8 @@ enum BenchTrainCommand {
         "\"exposed_ms\": \(String(format: "%.1f", result.exposedMilliseconds))",
         "\"tokens_per_step\": \(result.tokensPerStep)",
         "\"touched_rows\": \(result.touchedRows)",
+        "\"dense_moments_by_rank\": \(moments.map { $0[0] })",
+        "\"row_moments_by_rank\": \(moments.map { $0[1] })",
       ]
       print(
         arguments.has("json")
