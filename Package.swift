@@ -24,7 +24,8 @@ let package = Package(
   products: [.executable(name: "isogloss", targets: ["isogloss"])],
   targets: [
     // MARK: C libraries and kernels
-    .systemLibrary(name: "CMPI", pkgConfig: "mpi-c"),
+    // Debian's choice of MPI, or what ISOGLOSS_MPI names of pkg-config's modules, such as mpich.
+    .systemLibrary(name: "CMPI", pkgConfig: Context.environment["ISOGLOSS_MPI"] ?? "mpi-c"),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas"),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1"),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),

@@ -2,10 +2,14 @@
 #pragma once
 #include <mpi.h>
 
-static inline MPI_Comm CMPI_COMM_WORLD(void) { return MPI_COMM_WORLD; }
-static inline MPI_Comm CMPI_COMM_NULL(void) { return MPI_COMM_NULL; }
+// A handle is a pointer in Open MPI and a number in MPICH. In a struct, Swift sees both alike.
+typedef struct __attribute__((swift_attr("unsafe"))) CMPI_Comm { MPI_Comm raw; } CMPI_Comm;
+typedef struct __attribute__((swift_attr("unsafe"))) CMPI_Request { MPI_Request raw; } CMPI_Request;
+
+static inline CMPI_Comm CMPI_COMM_WORLD(void) { return (CMPI_Comm){MPI_COMM_WORLD}; }
+static inline CMPI_Comm CMPI_COMM_NULL(void) { return (CMPI_Comm){MPI_COMM_NULL}; }
+static inline CMPI_Request CMPI_REQUEST_NULL(void) { return (CMPI_Request){MPI_REQUEST_NULL}; }
 static inline MPI_Datatype CMPI_BYTE(void) { return MPI_BYTE; }
-static inline MPI_Request CMPI_REQUEST_NULL(void) { return MPI_REQUEST_NULL; }
 static inline MPI_Errhandler CMPI_ERRORS_RETURN(void) { return MPI_ERRORS_RETURN; }
 static inline MPI_Status *CMPI_STATUS_IGNORE(void) { return MPI_STATUS_IGNORE; }
 static inline int CMPI_SUCCESS(void) { return MPI_SUCCESS; }

@@ -80,9 +80,9 @@ public enum MPIWorld {
         detail: "this MPI gives thread level \(level) and not MPI_THREAD_MULTIPLE "
           + "(\(CMPI_THREAD_MULTIPLE())); use a build of MPI with threads")
     }
-    unsafe MPI_Comm_set_errhandler(CMPI_COMM_WORLD(), CMPI_ERRORS_RETURN())
+    unsafe MPI_Comm_set_errhandler(CMPI_COMM_WORLD().raw, CMPI_ERRORS_RETURN())
     var own = unsafe CMPI_COMM_NULL()
-    try unsafe check(MPI_Comm_dup(CMPI_COMM_WORLD(), &own))
+    try unsafe check(MPI_Comm_dup(CMPI_COMM_WORLD().raw, &own.raw))
     let transport = try unsafe MPITransport(own)
     if let expected = Launch.expectedSize, expected != transport.size {
       throw TransportFailure(
@@ -96,21 +96,21 @@ public enum MPIWorld {
 
 /// Messages by `MPI_Isend` and `MPI_Irecv`, polled by `MPI_Test`.
 @safe struct MPITransport: Transport, @unchecked Sendable {
-  private let group: MPI_Comm?
+  private let group: CMPI_Comm
   let rank: Int
   let size: Int
 
   @safe struct Request {
-    fileprivate var raw = unsafe CMPI_REQUEST_NULL()
+    fileprivate var handle = unsafe CMPI_REQUEST_NULL()
   }
 
   /// Takes a communicator over; errors on it are returned from now on.
-  fileprivate init(_ group: MPI_Comm?) throws(TransportFailure) {
+  fileprivate init(_ group: CMPI_Comm) throws(TransportFailure) {
     var rank: Int32 = 0
     var size: Int32 = 0
-    try unsafe check(MPI_Comm_set_errhandler(group, CMPI_ERRORS_RETURN()))
-    try unsafe check(MPI_Comm_rank(group, &rank))
-    try unsafe check(MPI_Comm_size(group, &size))
+    try unsafe check(MPI_Comm_set_errhandler(group.raw, CMPI_ERRORS_RETURN()))
+    try unsafe check(MPI_Comm_rank(group.raw, &rank))
+    try unsafe check(MPI_Comm_size(group.raw, &size))
     unsafe self.group = group
     self.rank = Int(rank)
     self.size = Int(size)
@@ -123,8 +123,9 @@ public enum MPIWorld {
     var request = Request()
     try unsafe check(
       MPI_Isend(
-        bytes.baseAddress, count(bytes.count), CMPI_BYTE(), Int32(peer), channel.rawValue, group,
-        &request.raw))
+        bytes.baseAddress, count(bytes.count), CMPI_BYTE(), Int32(peer), channel.rawValue,
+        group.raw,
+        &request.handle.raw))
     return request
   }
 
@@ -135,25 +136,26 @@ public enum MPIWorld {
     var request = Request()
     try unsafe check(
       MPI_Irecv(
-        bytes.baseAddress, count(bytes.count), CMPI_BYTE(), Int32(peer), channel.rawValue, group,
-        &request.raw))
+        bytes.baseAddress, count(bytes.count), CMPI_BYTE(), Int32(peer), channel.rawValue,
+        group.raw,
+        &request.handle.raw))
     return request
   }
 
   /// The corresponding C function is `MPI_Test`.
   func isDone(_ request: inout Request) throws(TransportFailure) -> Bool {
     var flag: Int32 = 0
-    try unsafe check(MPI_Test(&request.raw, &flag, CMPI_STATUS_IGNORE()))
+    try unsafe check(MPI_Test(&request.handle.raw, &flag, CMPI_STATUS_IGNORE()))
     return flag != 0
   }
 
   /// The corresponding C functions are `MPI_Cancel` and `MPI_Request_free`.
   func cancel(_ request: inout Request) {
-    guard unsafe request.raw != CMPI_REQUEST_NULL() else { return }
-    unsafe MPI_Cancel(&request.raw)
+    guard unsafe request.handle.raw != CMPI_REQUEST_NULL().raw else { return }
+    unsafe MPI_Cancel(&request.handle.raw)
     var flag: Int32 = 0
-    unsafe MPI_Test(&request.raw, &flag, CMPI_STATUS_IGNORE())
-    if flag == 0 { unsafe MPI_Request_free(&request.raw) }
+    unsafe MPI_Test(&request.handle.raw, &flag, CMPI_STATUS_IGNORE())
+    if flag == 0 { unsafe MPI_Request_free(&request.handle.raw) }
   }
 
   /// The corresponding C function is `MPI_Comm_split`. All ranks are known to have come.
@@ -162,7 +164,7 @@ public enum MPIWorld {
   {
     var part = unsafe CMPI_COMM_NULL()
     let position = members.firstIndex(of: rank) ?? 0
-    try unsafe check(MPI_Comm_split(group, Int32(color), Int32(position), &part))
+    try unsafe check(MPI_Comm_split(group.raw, Int32(color), Int32(position), &part.raw))
     return try unsafe MPITransport(part)
   }
 
@@ -174,7 +176,7 @@ public enum MPIWorld {
       _exit(code)
     }
     fflush(nil)
-    unsafe MPI_Abort(CMPI_COMM_WORLD(), code)
+    unsafe MPI_Abort(CMPI_COMM_WORLD().raw, code)
     _exit(code)
   }
 
@@ -192,13 +194,15 @@ private func check(_ status: Int32) throws(TransportFailure) {
   throw TransportFailure(code: .transport(status), detail: text(ofStatus: status))
 }
 
-/// The corresponding C function is `MPI_Error_string`.
+/// MPI's words in one line. The corresponding C function is `MPI_Error_string`.
 private func text(ofStatus status: Int32) -> String {
   var text = [CChar](repeating: 0, count: Int(CMPI_MAX_ERROR_STRING()) + 1)
   var length: Int32 = 0
   guard unsafe MPI_Error_string(status, &text, &length) == CMPI_SUCCESS() else {
     return "MPI error \(status)"
   }
-  let bytes = text.prefix(Int(max(0, length))).map { UInt8(bitPattern: $0) }
+  // MPICH's are several lines.
+  let newline: CChar = 0x0A
+  let bytes = text.prefix(Int(max(0, length))).map { $0 == newline ? 0x20 : UInt8(bitPattern: $0) }
   return "MPI: \(String(decoding: bytes, as: UTF8.self))"
 }

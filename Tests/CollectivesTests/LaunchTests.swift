@@ -34,6 +34,13 @@ import Testing
     #expect(sees(["MV2_COMM_WORLD_SIZE": "2"]) == (true, 2, false))
   }
 
+  @Test func hydraInsideASlurmJobIsHydra() {
+    #expect(
+      sees([
+        "PMI_RANK": "1", "PMI_SIZE": "4", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2",
+      ]) == (true, 4, false))
+  }
+
   @Test func aBatchScriptIsNoLauncher() {
     #expect(sees(["SLURM_PROCID": "0", "SLURM_NTASKS": "16"]) == (false, nil, false))
   }
