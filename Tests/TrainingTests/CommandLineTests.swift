@@ -157,8 +157,10 @@ struct CommandLineTests {
     let outcome = broken.finish()
     #expect(Date().timeIntervalSince(killed) < 10)
     #expect(outcome.code != 0)
+    // MPICH's mpirun kills the others before they can speak, and says itself what happened.
+    let byMPICH = outcome.output.contains("EXIT STRING: Killed (signal 9)")
     let lines = outcome.error.split(separator: "\n").filter { $0.hasPrefix("isogloss:") }
-    #expect(lines.count == 1, "\(outcome.error)")
+    #expect(lines.count == (byMPICH ? 0 : 1), "\(outcome.error)")
 
     let resumed = try Program.run(
       arguments + ["--resume", "auto"], launcher: Program.mpirun(2))
@@ -357,15 +359,18 @@ enum Program {
     .appending(path: "isogloss").path
 
   static var isBuilt: Bool { FileManager.default.isExecutableFile(atPath: path) }
-  static var hasMPI: Bool { shell("command -v mpirun >/dev/null") == 0 && isBuilt }
+  static var hasMPI: Bool {
+    shell("command -v ${ISOGLOSS_MPIRUN:-mpirun} >/dev/null") == 0 && isBuilt
+  }
   static var canMount: Bool {
     getuid() == 0
       && shell("d=$(mktemp -d) && mount -t tmpfs tmpfs $d 2>/dev/null && umount $d") == 0
   }
 
   static func mpirun(_ ranks: Int) -> [String] {
-    ["mpirun"] + (getuid() == 0 ? ["--allow-run-as-root"] : [])
-      + ["--oversubscribe", "--bind-to", "none", "-n", "\(ranks)"]
+    let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "Launch/mpirun")
+    return [script.path, "-n", "\(ranks)", "--threads", "1"]
   }
 
   /// The processes of the program, not of its launcher, that have `folder` among their arguments, oldest first.
