@@ -11,7 +11,7 @@ struct Call: Equatable {
   var element: ElementType = .uint8
   /// The elements of the buffer; 0 where ranks may differ.
   var count = 0
-  /// The root, the reduction's code, or the tag.
+  /// The root, the reduction's code, the tag, or 1 for a split by machine.
   var detail = 0
   /// The sender and receiver of a message between two ranks.
   var sender = 0
@@ -49,7 +49,7 @@ extension Call: CustomStringConvertible {
     case .allToAll: return "allToAll of \(element)s (counts \(hex(hash)))"
     case .pointToPoint:
       return "message of \(elements) from rank \(sender) to rank \(receiver) with tag \(detail)"
-    case .split: return "split"
+    case .split: return detail == 0 ? "split" : "split by machine"
     }
   }
 

@@ -82,6 +82,11 @@ public protocol Communicator: AnyObject, Sendable {
   /// The new communicator takes the settings of this one, and lives until the program ends.
   func split(color: Int, key: Int) throws(CollectiveError) -> any Communicator
 
+  /// The ranks of the calling rank's machine, in their order.
+  ///
+  /// The new communicator takes the settings of this one, and lives until the program ends.
+  func splitByMachine() throws(CollectiveError) -> any Communicator
+
   /// Ends every process of the group, also those that are blocked, with exit status `code`.
   func abort(code: Int32) -> Never
 }
@@ -141,8 +146,8 @@ extension Int64: ReducibleElement {
   public static var elementType: ElementType { .int64 }
 }
 
-/// The upper half of a `Float`. Its sums are formed in `Float`, in the order of the call, and rounded once, to the
-/// nearest, ties to even.
+/// The upper half of a `Float`. The sum of two is formed in `Float` and rounded to the nearest, ties to even; sums of
+/// more are so rounded at every step of their order.
 public struct BFloat16: ReducibleElement, Equatable {
   public var bits: UInt16
 

@@ -95,7 +95,7 @@ package struct FoldOrder {
     }
   }
 
-  /// Sums of the upper halves of floats, rounded once.
+  /// Sums of the upper halves of floats, each sum of two rounded.
   private func foldHalves(
     _ parts: [UnsafeRawPointer], _ count: Int, into result: UnsafeMutablePointer<UInt16>
   ) {
@@ -117,15 +117,18 @@ package struct FoldOrder {
           case .combine:
             height -= 1
             let (left, right) = unsafe (room + block * (height - 1), room + block * height)
-            for index in 0..<length { unsafe left[index] += right[index] }
+            for index in 0..<length {
+              let bits = unsafe (left[index] + right[index]).bitPattern
+              let isNaN = bits & 0x7FFF_FFFF > 0x7F80_0000
+              let rounded = bits &+ 0x7FFF &+ (bits >> 16 & 1)
+              unsafe left[index] = Float(
+                bitPattern: (isNaN ? bits | 0x40_0000 : rounded) & 0xFFFF_0000)
+            }
           }
         }
         for index in 0..<length {
-          let bits = unsafe room[index].bitPattern
-          let isNaN = bits & 0x7FFF_FFFF > 0x7F80_0000
-          let rounded = bits &+ 0x7FFF &+ (bits >> 16 & 1)
           unsafe result[start + index] = UInt16(
-            truncatingIfNeeded: (isNaN ? bits | 0x40_0000 : rounded) >> 16)
+            truncatingIfNeeded: room[index].bitPattern >> 16)
         }
       }
     }

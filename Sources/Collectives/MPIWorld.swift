@@ -168,6 +168,15 @@ public enum MPIWorld {
     return try unsafe MPITransport(part)
   }
 
+  /// The corresponding C function is `MPI_Comm_split_type`. All ranks are known to have come.
+  func splitByMachine(sequence: UInt64) throws(TransportFailure) -> MPITransport {
+    var part = unsafe CMPI_COMM_NULL()
+    try unsafe check(
+      MPI_Comm_split_type(
+        group.raw, CMPI_COMM_TYPE_SHARED(), Int32(rank), CMPI_INFO_NULL(), &part.raw))
+    return try unsafe MPITransport(part)
+  }
+
   /// The corresponding C function is `MPI_Abort`. If it blocks or returns, this process ends anyway.
   func abort(code: Int32) -> Never {
     let graceSeconds: UInt32 = 5

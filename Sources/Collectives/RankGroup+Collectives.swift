@@ -160,6 +160,19 @@ extension RankGroup {
     }
   }
 
+  func splitByMachine() throws(CollectiveError) -> any Communicator {
+    try use(Call(operation: .split, detail: 1)) { use throws(CollectiveError) in
+      try agree(use, with: peers)
+      do throws(TransportFailure) {
+        return RankGroup(
+          try transport.splitByMachine(sequence: use.sequence), settings: use.settings)
+      } catch {
+        throw CollectiveError(
+          code: error.code, operation: "\(use.call)", rank: rank, detail: error.detail)
+      }
+    }
+  }
+
   // MARK: Raw bytes
 
   private func broadcast(_ bytes: UnsafeMutableRawBufferPointer, _ use: Use)

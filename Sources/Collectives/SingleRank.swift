@@ -62,6 +62,8 @@ public final class SingleRank: Communicator {
 
   public func split(color: Int, key: Int) -> any Communicator { SingleRank(settings: settings) }
 
+  public func splitByMachine() -> any Communicator { SingleRank(settings: settings) }
+
   public func abort(code: Int32) -> Never { endProcess(code: code) }
 }
 

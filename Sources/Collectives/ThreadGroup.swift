@@ -11,15 +11,17 @@ public enum ThreadGroup {
   ///
   /// - Parameters:
   ///   - ranks: At least 1.
+  ///   - ranksPerMachine: How many neighbouring ranks pretend to be on a machine of their own; nil for all.
   ///   - stackBytes: The stack of each thread; only what is touched takes memory.
   public static func run<Result: Sendable>(
-    ranks: Int, settings: CollectiveSettings = CollectiveSettings(), stackBytes: Int = 64 << 20,
+    ranks: Int, ranksPerMachine: Int? = nil, settings: CollectiveSettings = CollectiveSettings(),
+    stackBytes: Int = 64 << 20,
     _ body: @escaping @Sendable (any Communicator) throws -> Result
   ) throws -> [Result] {
     precondition(ranks >= 1, "a group of \(ranks) ranks")
     let outcome = Outcome()
     let results = Results<Result>(count: ranks)
-    let hub = ThreadHub(size: ranks, outcome: outcome)
+    let hub = ThreadHub(size: ranks, ranksPerMachine: ranksPerMachine ?? ranks, outcome: outcome)
     var threads: [pthread_t] = []
     for rank in 0..<ranks {
       let started = startThread(stackBytes: stackBytes) {
@@ -135,6 +137,7 @@ final class Mailbox: Sendable {
 /// What the threads of a group share.
 final class ThreadHub: Sendable {
   let size: Int
+  let ranksPerMachine: Int
   let outcome: Outcome
   private let mailboxes: [Mailbox]
   private let parts = Mutex<[Part]>([])
@@ -147,8 +150,9 @@ final class ThreadHub: Sendable {
     var missing: Int
   }
 
-  init(size: Int, outcome: Outcome) {
+  init(size: Int, ranksPerMachine: Int, outcome: Outcome) {
     self.size = size
+    self.ranksPerMachine = ranksPerMachine
     self.outcome = outcome
     mailboxes = (0..<(2 * size * size)).map { _ in Mailbox() }
   }
@@ -166,7 +170,7 @@ final class ThreadHub: Sendable {
         if parts[index].missing == 0 { parts.remove(at: index) }
         return hub
       }
-      let hub = ThreadHub(size: count, outcome: outcome)
+      let hub = ThreadHub(size: count, ranksPerMachine: count, outcome: outcome)
       if count > 1 {
         parts.append(Part(sequence: sequence, color: color, hub: hub, missing: count - 1))
       }
@@ -228,6 +232,14 @@ struct ThreadTransport: Transport {
   func split(sequence: UInt64, color: Int, members: [Int]) -> ThreadTransport {
     let part = hub.part(sequence: sequence, color: color, count: members.count)
     return ThreadTransport(hub: part, rank: members.firstIndex(of: rank) ?? 0)
+  }
+
+  func splitByMachine(sequence: UInt64) -> ThreadTransport {
+    let machine = rank / hub.ranksPerMachine
+    let first = machine * hub.ranksPerMachine
+    return split(
+      sequence: sequence, color: machine,
+      members: Array(first..<min(first + hub.ranksPerMachine, size)))
   }
 
   func abort(code: Int32) -> Never { endProcess(code: code) }

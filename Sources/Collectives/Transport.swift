@@ -31,6 +31,9 @@ protocol Transport: Sendable {
   ///   - members: The ranks of the group, in their new order.
   func split(sequence: UInt64, color: Int, members: [Int]) throws(TransportFailure) -> Self
 
+  /// The calling rank's part of a new group of the ranks of its machine.
+  func splitByMachine(sequence: UInt64) throws(TransportFailure) -> Self
+
   /// Ends every process of the group.
   func abort(code: Int32) -> Never
 }

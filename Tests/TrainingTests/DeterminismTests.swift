@@ -116,7 +116,9 @@ import Training
     for sharded in [false, true] {
       let configuration = try small.configuration(
         "run-\(sharded)", overrides + ["shard_optimizer=\(sharded)"])
-      _ = try ThreadGroup.run(ranks: 3) { try SmallRun.execute(configuration, over: $0) }
+      _ = try ThreadGroup.run(ranks: 4, ranksPerMachine: sharded ? 2 : 4) {
+        try SmallRun.execute(configuration, over: $0)
+      }
     }
     for file in ["model.safetensors", "optimizer.safetensors"] {
       let (plain, sharded) = (

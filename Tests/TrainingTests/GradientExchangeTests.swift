@@ -33,16 +33,16 @@ import Training
 
   /// Three steps of some ranks; the gradients of every rank, entry by entry, after each.
   private func run(
-    ranks: Int, type: GradientType, bucketBytes: Int, shards: Int? = nil
+    ranks: Int, type: GradientType, bucketBytes: Int, shards: Int? = nil,
+    ranksPerMachine: Int? = nil, isSharded: Bool = false
   ) throws -> [[[[Float]]]] {
-    try ThreadGroup.run(ranks: ranks) { communicator in
+    try ThreadGroup.run(ranks: ranks, ranksPerMachine: ranksPerMachine) { communicator in
       let layout = Self.layout()
       let gradients = GradientBuffer(layout: layout, trained: Self.trained(layout))
       let exchange = GradientExchange(
-        try communicator.split(color: 0, key: communicator.rank), layout: layout,
-        trained: gradients.trained, kernels: .best,
-        reduction: shards.map { .treeSum(shards: $0) } ?? .sum, type: type,
-        bucketBytes: bucketBytes)
+        communicator, levels: try communicator.levels(), layout: layout,
+        trained: gradients.trained, kernels: .best, treeShards: shards ?? ranks, type: type,
+        bucketBytes: bucketBytes, isSharded: isSharded)
       defer { exchange.stop() }
       var results: [[[Float]]] = []
       for step in 0..<3 {
@@ -72,8 +72,8 @@ import Training
     }
   }
 
-  @Test(arguments: [2, 3, 4], [1, 300, 1 << 20])
-  func sumsAreThoseOfTheRanksInOrder(ranks: Int, bucketBytes: Int) throws {
+  @Test(arguments: [2, 3, 4, 6], [1, 300, 1 << 20])
+  func sumsAreThoseOfTheRanksAlongTheTree(ranks: Int, bucketBytes: Int) throws {
     for type in [GradientType.fp32, .bf16] {
       let results = try run(ranks: ranks, type: type, bucketBytes: bucketBytes)
       for (rank, steps) in results.enumerated() {
@@ -83,9 +83,9 @@ import Training
             let wanted = values.indices.map { index in
               if entry == Self.frozen { return Self.value(rank, step, entry, index) }
               let parts = (0..<ranks).map { Self.value($0, step, entry, index) }
-              if type == .fp32 { return parts.dropFirst().reduce(parts[0], +) }
-              let rounded = parts.map(Self.bf16)
-              return Self.bf16(rounded.dropFirst().reduce(rounded[0], +))
+              if type == .fp32 { return FoldTree.fold(ranks, leaf: { parts[$0] }, combine: +) }
+              return FoldTree.fold(
+                ranks, leaf: { Self.bf16(parts[$0]) }, combine: { Self.bf16($0 + $1) })
             }
             #expect(values == wanted, "rank \(rank), step \(step), entry \(entry), \(type)")
           }
@@ -100,6 +100,42 @@ import Training
     #expect(one[0] != (try run(ranks: 2, type: .fp32, bucketBytes: 1, shards: 8))[0])
   }
 
+  /// Where the ranks are, one machine or several, changes no bit, and a rank's share neither.
+  @Test(arguments: [(4, 2), (6, 3), (8, 2), (8, 4), (6, 2), (5, 2)], [GradientType.fp32, .bf16])
+  func machinesAndSharesLeaveTheBits(ranks: (all: Int, perMachine: Int), type: GradientType) throws
+  {
+    for shards in [nil, 16] {
+      let flat = try run(ranks: ranks.all, type: type, bucketBytes: 3000, shards: shards)
+      let levels = try run(
+        ranks: ranks.all, type: type, bucketBytes: 3000, shards: shards,
+        ranksPerMachine: ranks.perMachine)
+      #expect(levels == flat)
+    }
+  }
+
+  /// Which ranks reduce on their machine first: those that are a node of the tree.
+  @Test func machinesThatAreNodesOfTheTreeReduceFirst() throws {
+    func sums(_ ranks: Int, perMachine: Int, shards: Int) throws -> [Reduction?] {
+      try ThreadGroup.run(ranks: ranks, ranksPerMachine: perMachine) { communicator in
+        try communicator.levels()?.sums(alongTreeOver: shards)?.machine
+      }
+    }
+    #expect(
+      try sums(4, perMachine: 2, shards: 4)
+        == [Reduction?](repeating: .treeSum(shards: 2), count: 4))
+    #expect(
+      try sums(4, perMachine: 2, shards: 8)
+        == [Reduction?](repeating: .treeSum(shards: 4), count: 4))
+    #expect(
+      try sums(6, perMachine: 3, shards: 6)
+        == [Reduction?](repeating: .treeSum(shards: 3), count: 6))
+    // Two of six are no node of their tree, but one over eight shards; one machine, or one rank on each, has no levels; nor uneven ones.
+    #expect(try sums(6, perMachine: 2, shards: 8)[0] == .treeSum(shards: 2))
+    for (ranks, perMachine) in [(6, 2), (4, 4), (4, 1), (5, 2)] {
+      #expect(try sums(ranks, perMachine: perMachine, shards: ranks).allSatisfy { $0 == nil })
+    }
+  }
+
   /// Ranks whose buckets differ are told so, and nobody waits for good.
   @Test func otherBucketsAreADisagreement() throws {
     let codes = try ThreadGroup.run(
@@ -109,7 +145,7 @@ import Training
       let gradients = GradientBuffer(layout: layout)
       let exchange = GradientExchange(
         try communicator.split(color: 0, key: communicator.rank), layout: layout,
-        trained: gradients.trained, kernels: .best, reduction: .sum, type: .fp32, bucketBytes: 1)
+        trained: gradients.trained, kernels: .best, treeShards: 2, type: .fp32, bucketBytes: 1)
       defer { exchange.stop() }
       exchange.begin(gradients)
       for entry in layout.entries.indices { exchange.isFinal(entry) }

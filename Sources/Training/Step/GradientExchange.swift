@@ -5,7 +5,7 @@ package import Tensors
 /// How gradients travel between ranks.
 public enum GradientType: String, Sendable {
   case fp32
-  /// Rounded to bf16 by each rank; summed in fp32 by the rank that owns the element, and rounded once more.
+  /// Rounded to bf16 by each rank, and wherever two of the sums over ranks become one.
   case bf16
 }
 
@@ -24,11 +24,43 @@ public enum GradientType: String, Sendable {
     var entries: Range<Int>
     /// What each rank owns of it, counted from its start; empty where every rank updates all.
     var parts: [Range<Int>] = []
+    /// With two levels, what each rank of a machine reduces with those of its place on other machines, and what each
+    /// of these then owns of it, counted from its start.
+    var machineParts: [Range<Int>] = []
+    var acrossParts: [Range<Int>] = []
+
+    /// A part as floats of the whole buffer.
+    func floats(_ part: Range<Int>) -> Range<Int> {
+      floats.lowerBound + part.lowerBound..<floats.lowerBound + part.upperBound
+    }
+
+    mutating func cut(by levels: Levels, rank: Int) {
+      let ranks = levels.machine.size
+      if parts.isEmpty {
+        machineParts = (0..<ranks).map {
+          $0 * floats.count / ranks..<($0 + 1) * floats.count / ranks
+        }
+        return
+      }
+      machineParts = (0..<ranks).map { place in
+        let members = parts.indices.filter { levels.places[$0].place == place }.map { parts[$0] }
+        return members.reduce(members[0]) {
+          min($0.lowerBound, $1.lowerBound)..<max($0.upperBound, $1.upperBound)
+        }
+      }
+      let start = machineParts[levels.machine.rank].lowerBound
+      acrossParts = parts.indices.filter { levels.places[$0].place == levels.places[rank].place }
+        .map { parts[$0].lowerBound - start..<parts[$0].upperBound - start }
+    }
   }
 
   private let communicator: any Communicator
+  private let levels: Levels?
+  private let machineSum: Reduction
+  private let acrossSum: Reduction
   private let kernels: KernelTable
-  private let reduction: Reduction
+  /// The shards along whose tree ranks are added.
+  private let treeShards: Int
   private let buckets: [Bucket]
   /// The bucket of each entry; nil for tables and for entries that are not trained.
   private let bucketOfEntry: [Int?]
@@ -63,17 +95,25 @@ public enum GradientType: String, Sendable {
 
   /// - Parameters:
   ///   - communicator: Used by this exchange alone.
-  ///   - reduction: The order in which ranks are added.
+  ///   - levels: Those of the communicator, to reduce on each machine first where that follows the tree; used by this
+  ///     exchange alone.
+  ///   - treeShards: The shards along whose tree ranks are added.
   ///   - isSharded: Whether each rank is to update a share of the weights.
   ///   - bucketBytes: Buckets end with the entry that fills so many bytes of fp32.
   package init(
-    _ communicator: any Communicator, layout: ParameterLayout, trained: [Bool],
+    _ communicator: any Communicator, levels: Levels? = nil, layout: ParameterLayout,
+    trained: [Bool],
     kernels: KernelTable,
-    reduction: Reduction, type: GradientType, bucketBytes: Int, isSharded: Bool = false
+    treeShards: Int, type: GradientType, bucketBytes: Int, isSharded: Bool = false
   ) {
     self.communicator = communicator
+    let sums = levels?.sums(alongTreeOver: treeShards)
+    let levels = sums == nil ? nil : levels
+    self.levels = levels
+    machineSum = sums?.machine ?? .sum
+    acrossSum = sums?.across ?? .sum
     self.kernels = kernels
-    self.reduction = reduction
+    self.treeShards = treeShards
     var buckets: [Bucket] = []
     var bucketOfEntry = [Int?](repeating: nil, count: layout.entries.count)
     var isOpen = false
@@ -98,18 +138,28 @@ public enum GradientType: String, Sendable {
     let floats = buckets.reduce(0) { $0 + $1.floats.count }
     let gradientBytes = type == .bf16 ? 2 : 4
     if isSharded {
+      // Ranks of one place on their machines have neighbouring parts.
+      let order = levels.map { levels in
+        (0..<size).sorted {
+          let (left, right) = (levels.places[$0], levels.places[$1])
+          return (left.place, left.machine) < (right.place, right.machine)
+        }
+      }
       var owned = [Int](repeating: 0, count: size)
       for index in buckets.indices {
         let start = buckets[index].floats.lowerBound
-        buckets[index].parts = layout.shares(ofEntries: buckets[index].entries, owned: &owned)
-          .map { $0.isEmpty ? 0..<0 : $0.lowerBound - start..<$0.upperBound - start }
+        let parts = layout.shares(ofEntries: buckets[index].entries, owned: &owned)
+          .map { $0.lowerBound - start..<$0.upperBound - start }
+        buckets[index].parts = parts
+        for (place, rank) in (order ?? []).enumerated() {
+          buckets[index].parts[rank] = parts[place]
+        }
       }
-      bytesPerStep = (floats - owned[rank]) * gradientBytes + owned[rank] * (size - 1) * 4
+      let own = buckets.reduce(0) { $0 + $1.parts[rank].count }
+      bytesPerStep = (floats - own) * gradientBytes + own * (size - 1) * 4
       shares = (0..<size).map { rank in
         let runs = buckets.reversed().map { bucket in
-          let part = bucket.parts[rank]
-          return bucket.floats.lowerBound + part.lowerBound..<bucket.floats.lowerBound
-            + part.upperBound
+          bucket.floats(bucket.parts[rank])
         }
         return OptimiserShare(
           rank: rank, ranks: size, runs: runs.filter { !$0.isEmpty }, layout: layout)
@@ -117,6 +167,9 @@ public enum GradientType: String, Sendable {
     } else {
       bytesPerStep = 2 * (size - 1) * floats * gradientBytes / size
       shares = nil
+    }
+    if let levels {
+      for index in buckets.indices { buckets[index].cut(by: levels, rank: rank) }
     }
     self.buckets = buckets
     self.bucketOfEntry = bucketOfEntry
@@ -258,35 +311,74 @@ public enum GradientType: String, Sendable {
   }
 
   private func gather(_ bucket: Bucket, of weights: ParameterSet) throws(CollectiveError) {
+    guard let levels else {
+      try weights.withDense(bucket.floats) { (span) throws(CollectiveError) in
+        try communicator.allGather(&span, ranges: bucket.parts)
+      }
+      return
+    }
+    let own = bucket.machineParts[levels.machine.rank]
+    try weights.withDense(bucket.floats(own)) { (span) throws(CollectiveError) in
+      try levels.across.allGather(&span, ranges: bucket.acrossParts)
+    }
     try weights.withDense(bucket.floats) { (span) throws(CollectiveError) in
-      try communicator.allGather(&span, ranges: bucket.parts)
+      try levels.machine.allGather(&span, ranges: bucket.machineParts)
     }
   }
 
   private func sum(_ bucket: Bucket, of gradients: GradientBuffer) throws(CollectiveError) {
-    try gradients.withDense(bucket.floats) { (span) throws(CollectiveError) in
-      if unsafe halves.isEmpty {
-        try sum(&span, bucket)
-        return
+    guard let base = unsafe halves.baseAddress, unsafe !halves.isEmpty else {
+      try sum(bucket) {
+        (part, body: (inout MutableSpan<Float>) throws(CollectiveError) -> Void)
+          throws(CollectiveError) in
+        try gradients.withDense(bucket.floats(part), body)
       }
-      let count = bucket.floats.count
-      guard let base = unsafe halves.baseAddress else { return }
-      var room = unsafe MutableSpan(_unsafeStart: base, count: count)
-      kernels.round(span.span, to: &room)
-      let words = unsafe UnsafeMutableRawPointer(base).assumingMemoryBound(to: BFloat16.self)
-      var elements = unsafe MutableSpan(_unsafeStart: words, count: count)
-      try sum(&elements, bucket)
-      kernels.widen(room.span, to: &span)
+      return
     }
+    let count = bucket.floats.count
+    var room = unsafe MutableSpan(_unsafeStart: base, count: count)
+    gradients.withDense(bucket.floats) { span in kernels.round(span.span, to: &room) }
+    let words = unsafe UnsafeMutableRawPointer(base).assumingMemoryBound(to: BFloat16.self)
+    try sum(bucket) {
+      (part, body: (inout MutableSpan<BFloat16>) throws(CollectiveError) -> Void)
+        throws(CollectiveError) in
+      var span = unsafe MutableSpan(_unsafeStart: words + part.lowerBound, count: part.count)
+      try body(&span)
+    }
+    gradients.withDense(bucket.floats) { span in kernels.widen(room.span, to: &span) }
   }
 
+  /// Sums a bucket, of which `access` gives a part to write to.
   private func sum<E: ReducibleElement>(
-    _ span: inout MutableSpan<E>, _ bucket: Bucket
+    _ bucket: Bucket,
+    _ access: (Range<Int>, (inout MutableSpan<E>) throws(CollectiveError) -> Void)
+      throws(CollectiveError) -> Void
   ) throws(CollectiveError) {
-    if bucket.parts.isEmpty {
-      try communicator.allReduce(&span, reduction)
-    } else {
-      try communicator.reduceScatter(&span, ranges: bucket.parts, reduction)
+    let all = 0..<bucket.floats.count
+    guard let levels else {
+      let sum = Reduction.treeSum(shards: treeShards)
+      try access(all) { (span) throws(CollectiveError) in
+        if bucket.parts.isEmpty {
+          try communicator.allReduce(&span, sum)
+        } else {
+          try communicator.reduceScatter(&span, ranges: bucket.parts, sum)
+        }
+      }
+      return
+    }
+    try access(all) { (span) throws(CollectiveError) in
+      try levels.machine.reduceScatter(&span, ranges: bucket.machineParts, machineSum)
+    }
+    try access(bucket.machineParts[levels.machine.rank]) { (span) throws(CollectiveError) in
+      if bucket.parts.isEmpty {
+        try levels.across.allReduce(&span, acrossSum)
+      } else {
+        try levels.across.reduceScatter(&span, ranges: bucket.acrossParts, acrossSum)
+      }
+    }
+    if !bucket.parts.isEmpty { return }
+    try access(all) { (span) throws(CollectiveError) in
+      try levels.machine.allGather(&span, ranges: bucket.machineParts)
     }
   }
 }

@@ -76,7 +76,8 @@ public final class GradientStep {
   /// - Parameters:
   ///   - layout: Of the gradients of all steps, with which of its entries are `trained`.
   ///   - shards: The shards of every step. At least the rank count.
-  ///   - gradientType: How dense gradients travel; rows of tables are fp32.
+  ///   - gradientType: How dense gradients travel; rows of tables are fp32. As bf16 they are rounded by each rank and
+  ///     at each node of the tree along which ranks are added.
   ///   - bucketBytes: The bytes of fp32 gradients that are reduced at once.
   ///   - shardOptimizer: Whether each rank updates a share of the weights, and keeps the moments of that alone.
   public init(
@@ -93,14 +94,16 @@ public final class GradientStep {
     if communicator.size == 1 {
       (dense, rows) = (nil, nil)
     } else {
-      let reduction: Reduction = fullDeterminism ? .treeSum(shards: shards) : .sum
+      // Without full determinism ranks are the leaves of the tree: it can follow machines all the same.
+      let treeShards = fullDeterminism ? shards : communicator.size
+      let own = try communicator.split(color: 0, key: communicator.rank)
       dense = GradientExchange(
-        try communicator.split(color: 0, key: communicator.rank), layout: layout, trained: trained,
-        kernels: workspace.kernels, reduction: reduction, type: gradientType,
+        own, levels: try own.levels(), layout: layout, trained: trained,
+        kernels: workspace.kernels, treeShards: treeShards, type: gradientType,
         bucketBytes: bucketBytes, isSharded: isSharded)
       rows = RowExchange(
         communicator, workspace: workspace, layout: layout, trained: trained,
-        reduction: reduction, isSharded: isSharded)
+        reduction: .treeSum(shards: treeShards), isSharded: isSharded)
     }
     shares =
       dense?.shares ?? (0..<communicator.size).map { _ in OptimiserShare(allOf: layout) }
