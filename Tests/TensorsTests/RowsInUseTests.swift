@@ -133,7 +133,7 @@ import Testing
       return gradients
     }
     let sum = gradient([3, 1], 2)
-    sum.add(gradient([1, 30], 1), in: workspace)
+    sum.addRows(gradient([1, 30], 1), in: workspace)
     #expect(sum.touchedRows[0].rows.sorted() == [1, 3, 30])
     #expect(abs(sum.norm(in: workspace) - (8.0 * (9 + 4 + 1)).squareRoot()) < 1e-12)
     sum.reset()

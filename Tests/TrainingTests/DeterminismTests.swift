@@ -33,10 +33,13 @@ import Training
     let small = try SmallRun()
     defer { small.remove() }
     var hashes: Set<String> = []
-    for budget in [100_000, 200, 60, 10] {
+    for (budget, ranks) in [(100_000, 1), (200, 1), (60, 1), (10, 1), (60, 2), (10, 3)] {
       let configuration = try small.configuration(
-        "run-\(budget)", ["full_determinism=true", "max_tokens_per_pass=\(budget)"])
-      hashes.insert(try #require(SmallRun.execute(configuration)?.first).weightHash)
+        "run-\(budget)-\(ranks)", ["full_determinism=true", "max_tokens_per_pass=\(budget)"])
+      let results = try ThreadGroup.run(ranks: ranks) {
+        try SmallRun.execute(configuration, over: $0)
+      }
+      hashes.insert(try #require(results[0]?.first).weightHash)
     }
     #expect(hashes.count == 1)
   }

@@ -51,19 +51,26 @@ import Determinism
     }
   }
 
-  /// Adds another gradient of the same layout. Both have all entries written.
-  public func add(_ other: GradientBuffer, in workspace: Workspace) {
+  /// Adds a dense entry of another gradient of the same layout. Both have it written. Nothing to do for a table.
+  public func add(_ other: GradientBuffer, entry index: Int, in workspace: Workspace) {
     precondition(other.layout == layout, "gradients of two layouts")
+    let entry = layout.entries[index]
+    if entry.isTable { return }
+    let target = unsafe storage.base + entry.offset
+    let source = unsafe other.storage.base + entry.offset
+    let kernels = unsafe workspace.kernels.raw
+    let block = 1 << 16
+    workspace.pool.run((entry.count + block - 1) / block) { task, _ in
+      let start = task * block
+      unsafe kernels.pointee.add(target + start, source + start, min(block, entry.count - start))
+    }
+  }
+
+  /// Adds the touched rows of another gradient of the same layout.
+  public func addRows(_ other: GradientBuffer, in workspace: Workspace) {
     let target = unsafe storage.base
     let source = unsafe other.storage.base
     let kernels = unsafe workspace.kernels.raw
-    let dense = layout.denseRange
-    let block = 1 << 16
-    workspace.pool.run((dense.count + block - 1) / block) { task, _ in
-      let start = dense.lowerBound + task * block
-      unsafe kernels.pointee.add(
-        target + start, source + start, min(block, dense.upperBound - start))
-    }
     for table in layout.tables {
       let columns = layout.entries[table].shape[1]
       for row in other.touchedRows[table].rows {

@@ -176,13 +176,14 @@ public final class GradientStep {
     var sums = [Double](repeating: 0, count: terms * shards)
     gradients.reset()
     dense?.begin(gradients)
-    accumulate(passes, into: gradients, level: 0) { range, gradients in
+    accumulate(
+      passes, into: gradients, level: 0, whenFinal: dense.map { dense in { dense.isFinal($0) } }
+    ) { range, gradients, whenFinal in
       let index = ranges.firstIndex(of: range) ?? 0
       let tape = Tape(
         workspace: workspace, parameters: weightSet, gradients: gradients, dropout: dropout)
       if isSharded, let dense { tape.whenRead = { dense.waitForWeights($0) } }
-      // Of several passes the last sum is formed when all are done.
-      if ranges.count == 1, let dense { tape.whenFinal = { dense.isFinal($0) } }
+      tape.whenFinal = whenFinal
       method.record(batches[index], bySegment: fullDeterminism, on: tape)
       for term in tape.terms {
         guard let place = method.termNames.firstIndex(of: term.name) else {
@@ -194,9 +195,6 @@ public final class GradientStep {
         }
       }
       tape.backward()
-    }
-    if let dense, ranges.count > 1 {
-      for entry in gradients.layout.entries.indices { dense.isFinal(entry) }
     }
     var squares: [Double] = []
     try waiting { () throws(CollectiveError) in try exchange(gradients) }
@@ -215,23 +213,31 @@ public final class GradientStep {
       badShards: badShards, stopRequested: stopRequested)
   }
 
+  /// Runs the passes of a tree and leaves their sum in `gradients`.
+  ///
+  /// - Parameter whenFinal: Called with each entry once its sum is formed: in the last pass, while others are not.
   private func accumulate(
-    _ tree: PassTree, into gradients: GradientBuffer, level: Int,
-    _ pass: (Range<Int>, GradientBuffer) -> Void
+    _ tree: PassTree, into gradients: GradientBuffer, level: Int, whenFinal: ((Int) -> Void)?,
+    _ pass: (Range<Int>, GradientBuffer, _ whenFinal: ((Int) -> Void)?) -> Void
   ) {
     switch tree {
     case .pass(let range):
       gradients.reset()
-      pass(range, gradients)
+      pass(range, gradients, whenFinal)
     case .both(let left, let right):
-      accumulate(left, into: gradients, level: level, pass)
+      accumulate(left, into: gradients, level: level, whenFinal: nil, pass)
       if spareGradients.count == level {
         spareGradients.append(
           GradientBuffer(layout: gradients.layout, trained: gradients.trained))
       }
       let spare = spareGradients[level]
-      accumulate(right, into: spare, level: level + 1, pass)
-      gradients.add(spare, in: workspace)
+      accumulate(
+        right, into: spare, level: level + 1,
+        whenFinal: { [workspace] entry in
+          gradients.add(spare, entry: entry, in: workspace)
+          whenFinal?(entry)
+        }, pass)
+      gradients.addRows(spare, in: workspace)
     }
   }
 
