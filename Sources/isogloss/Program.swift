@@ -13,7 +13,8 @@ enum Program {
   static let commands = CommandTree(
     "isogloss", "Trains multilingual encoders, data-parallel over MPI ranks.",
     commands: [
-      SampleCommand.command, TrainCommand.command, EvaluateCommand.command, PredictCommand.command,
+      SampleCommand.command, TrainCommand.command, EstimateCommand.command,
+      EvaluateCommand.command, PredictCommand.command,
       ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
       CheckpointCommand.command,
       BenchTrainCommand.command, BenchPredictCommand.command, BenchKernelsCommand.command,
@@ -24,6 +25,7 @@ enum Program {
     switch arguments.command {
     case "sample": try SampleCommand.run(arguments)
     case "train": try TrainCommand.run(arguments)
+    case "estimate": try EstimateCommand.run(arguments)
     case "evaluate": try EvaluateCommand.run(arguments)
     case "predict": try PredictCommand.run(arguments)
     case "score": try ScoreCommand.run(arguments)

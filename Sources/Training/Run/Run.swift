@@ -81,7 +81,7 @@ public struct Run {
   }
 
   /// The weights that a stage begins with: those of its source, and random ones where it has none.
-  private func firstModel(of stage: Stage) throws -> LabelledModel {
+  func firstModel(of stage: Stage) throws -> LabelledModel {
     var model = emptyModel(for: stage)
     var new = model.classifier.layout.entries.map(\.name)
     if let source = initialisation(of: stage) {
@@ -222,7 +222,7 @@ public struct Run {
       return
     }
     let contents = (try? files.contentsOfDirectory(atPath: directory)) ?? []
-    guard contents.allSatisfy({ $0.hasPrefix(".") }) else {
+    guard contents.allSatisfy({ $0.hasPrefix(".") || $0 == RunEstimate.fileName }) else {
       throw RunError(
         .configuration,
         "\(directory) is not empty and holds no run of this program; set output_dir (--out) to "

@@ -1,0 +1,230 @@
+import Collectives
+import Configuration
+import Corpus
+import Glibc
+import Model
+import Synchronization
+import Tensors
+
+/// Runs real steps of a stage as one rank among several would, alone or beside others of its host, and keeps nothing.
+///
+/// The sentences, the way they are dealt, forward, backward, norm and update are those of training; only the sums over
+/// ranks are missing. Without neighbours the rank that is run is, in each step, the one with the costliest share: the
+/// one that the others wait for.
+struct ComputeProbe {
+  let work: StageWork
+  /// The rows that have moments before the first step.
+  let rowsInUse: [Int32]
+  let kernels: KernelTable
+  let precision: Precision
+  let threads: Int
+  /// Steps that are timed, after ``warmup`` that are not.
+  let steps: Int
+  let shards: Int
+  let fullDeterminism: Bool
+  let buckets: GradientBuckets
+  let optimiser: AdamW
+
+  private static let warmup = 3
+
+  struct Outcome: Sendable {
+    /// Medians over the steps, each scaled to the mean work of the stage's steps.
+    var compute: StepCompute
+    /// What a rank has in memory, in bytes.
+    var rankBytes: Double
+  }
+
+  /// - Parameters:
+  ///   - ranks: Of the whole group whose share of a step is worked on.
+  ///   - neighbours: How many of them run at once on this machine, this one included.
+  ///   - means: Of the stage's steps over so many ranks.
+  ///   - models: The weights, one for each of the neighbours. They are used up.
+  func run(
+    ranks: Int, neighbours: Int, means: StageWork.Means, models: [LabelledModel],
+    residentBefore: Double
+  ) throws -> Outcome {
+    let store = ModelStore(models)
+    let moments = try ThreadGroup.run(ranks: neighbours) { group in
+      try rank(of: ranks, beside: group, store)
+    }
+    let bytes = moments.map(\.resident).max() ?? 0
+    // By step: when the last of the neighbours was so far.
+    let timed = (0..<steps).map { step in
+      moments.dropFirst().reduce(moments[0].steps[step]) { $0.later($1.steps[step]) }
+    }
+    let scales = timed.map { means.slowestCost / max(1, $0.cost) }
+    func median(_ value: (Moments) -> Double, scaled: Bool = false) -> Double {
+      let values = zip(timed, scales).map { value($0) * (scaled ? $1 : 1) }.sorted()
+      return (values[(steps - 1) / 2] + values[steps / 2]) / 2
+    }
+    var ready: [Double] = []
+    for bucket in buckets.floats.indices {
+      let moment = median({ $0.ready[bucket] - $0.begun }, scaled: true)
+      ready.append(max(moment, ready.last ?? 0))
+    }
+    let forward = median({ $0.forward }, scaled: true)
+    let passes = max(median({ $0.final - $0.begun }, scaled: true), ready.last ?? 0)
+    return Outcome(
+      compute: StepCompute(
+        beforeSeconds: median { $0.begun }, forwardSeconds: min(forward, passes),
+        backwardSeconds: max(0, passes - forward),
+        afterSeconds: median { $0.summed - $0.final },
+        optimiserSeconds: median { $0.updated - $0.summed }, readySeconds: ready),
+      rankBytes: residentBefore + (bytes - residentBefore) / Double(neighbours))
+  }
+
+  /// When a rank was how far in a step, in seconds since its start.
+  private struct Moments: Sendable {
+    var cost = 0.0
+    var begun = 0.0
+    /// A length of time: the forward passes.
+    var forward = 0.0
+    var ready: [Double] = []
+    var final = 0.0
+    var summed = 0.0
+    var updated = 0.0
+
+    func later(_ other: Moments) -> Moments {
+      Moments(
+        cost: max(cost, other.cost), begun: max(begun, other.begun),
+        forward: max(forward, other.forward), ready: zip(ready, other.ready).map(max),
+        final: max(final, other.final), summed: max(summed, other.summed),
+        updated: max(updated, other.updated))
+    }
+  }
+
+  private struct RankMoments: Sendable {
+    var steps: [Moments] = []
+    var resident = 0.0
+  }
+
+  private func rank(
+    of ranks: Int, beside group: any Communicator, _ store: ModelStore
+  ) throws -> RankMoments {
+    let workspace = Workspace(kernels: kernels, threadCount: threads, precision: precision)
+    defer { workspace.stop() }
+    var parameters = store.take(group.rank).parameters
+    let layout = parameters.layout
+    let gradients = GradientBuffer(layout: layout, trained: work.rates.trained)
+    var state = AdamWState(layout: layout)
+    for row in rowsInUse { state.rowsInUse[0].insert(row) }
+    let clock = PassClock(entries: layout.entries.count)
+    let method = ClockedMethod(method: work.method, clock: clock)
+    let gradientStep = try GradientStep(
+      communicator: SingleRank(), workspace: workspace, layout: layout,
+      trained: work.rates.trained, shards: shards, fullDeterminism: fullDeterminism)
+    // Far below any rate of training: the weights stay what they are.
+    let rates = work.rates.at(work.stage.training.learningRate * 1e-3)
+    var result = RankMoments()
+    for index in 0..<Self.warmup + steps {
+      try group.barrier()
+      let start = Profile.now()
+      clock.reset()
+      let step = work.step(index)
+      let costs = work.shareCosts(of: step, ranks: ranks)
+      let order = costs.indices.sorted { (costs[$1], $0) < (costs[$0], $1) }
+      let place = order[group.rank]
+      let passes = work.passes(of: step, work.nodes(ranks: ranks)[place])
+      let outcome = try gradientStep.run(
+        method, parameters: parameters, gradients: gradients,
+        dropout: DropoutKey(seed: 0, stage: 0, step: index, pass: 0), passes: passes,
+        batch: { work.batch(of: step, $0) }, stop: false)
+      let summed = Profile.now()
+      optimiser.update(
+        &parameters, gradients, &state,
+        gradientScale: Float(min(1, 1 / (outcome.gradientNorm + 1e-6))), rates: rates,
+        in: workspace)
+      let updated = Profile.now()
+      if index < Self.warmup { continue }
+      let final = clock.finals.max() ?? clock.recorded
+      var ready = [Double](repeating: final - start, count: buckets.floats.count)
+      if passes.passes.count == 1 {
+        ready = [Double](repeating: 0, count: buckets.floats.count)
+        for (entry, bucket) in buckets.ofEntry.enumerated() {
+          if let bucket { ready[bucket] = max(ready[bucket], clock.finals[entry] - start) }
+        }
+      }
+      result.steps.append(
+        Moments(
+          cost: Double(costs[place]), begun: (clock.begun ?? start) - start,
+          forward: clock.forwardSeconds, ready: ready, final: final - start,
+          summed: summed - start, updated: updated - start))
+    }
+    // While all still hold what they need.
+    try group.barrier()
+    result.resident = ResidentMemory.bytes
+    try group.barrier()
+    return result
+  }
+}
+
+/// The weights of each rank until it takes them: held by it alone, they need not be copied.
+private final class ModelStore: Sendable {
+  private let models: Mutex<[LabelledModel?]>
+
+  init(_ models: [LabelledModel]) { self.models = Mutex(models) }
+
+  func take(_ rank: Int) -> LabelledModel {
+    let taken = models.withLock { models in
+      defer { models[rank] = nil }
+      return models[rank]
+    }
+    guard let taken else { preconditionFailure("the weights of rank \(rank) are taken twice") }
+    return taken
+  }
+}
+
+/// Notes when a rank's passes begin and when the gradient of each entry is final. One thread uses it.
+private final class PassClock: @unchecked Sendable {
+  private(set) var begun: Double?
+  private(set) var recorded = 0.0
+  private(set) var forwardSeconds = 0.0
+  private(set) var finals: [Double]
+
+  init(entries: Int) { finals = [Double](repeating: 0, count: entries) }
+
+  func reset() {
+    begun = nil
+    forwardSeconds = 0
+    for entry in finals.indices { finals[entry] = 0 }
+  }
+
+  func forward(_ body: () -> Void) {
+    let start = Profile.now()
+    if begun == nil { begun = start }
+    body()
+    recorded = Profile.now()
+    forwardSeconds += recorded - start
+  }
+
+  func isFinal(_ entry: Int) { finals[entry] = Profile.now() }
+}
+
+/// A method whose passes a clock follows.
+private struct ClockedMethod: TrainingMethod {
+  let method: TokenClassification
+  let clock: PassClock
+
+  var termNames: [String] { method.termNames }
+
+  func weights(of batch: PackedBatch) -> [[Double]] { method.weights(of: batch) }
+
+  func record(_ batch: PackedBatch, bySegment: Bool, on tape: Tape) {
+    tape.whenFinal = { [clock] in clock.isFinal($0) }
+    clock.forward { method.record(batch, bySegment: bySegment, on: tape) }
+  }
+}
+
+/// What this process has in memory.
+enum ResidentMemory {
+  /// Now, in bytes, without what it shares with other processes' files; 0 where the system does not tell.
+  static var bytes: Double {
+    guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
+    defer { unsafe fclose(file) }
+    var text = [UInt8](repeating: 0, count: 128)
+    let count = unsafe fread(&text, 1, text.count, file)
+    let fields = String(decoding: text.prefix(count), as: UTF8.self).split(separator: " ")
+    guard fields.count > 1, let pages = Double(fields[1]) else { return 0 }
+    return pages * Double(sysconf(Int32(_SC_PAGESIZE)))
+  }
+}
