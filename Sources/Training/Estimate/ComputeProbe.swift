@@ -24,12 +24,16 @@ struct ComputeProbe {
   let fullDeterminism: Bool
   let buckets: GradientBuckets
   let optimiser: AdamW
+  /// The rate at which a rank's bytes move.
+  let bytesPerSecond: Double
 
   private static let warmup = 3
 
   struct Outcome: Sendable {
     /// Medians over the steps, each scaled to the mean work of the stage's steps.
     var compute: StepCompute
+    /// What computing and moving bytes leave of each other.
+    var overlap: Overlap
     /// What a rank has in memory, in bytes.
     var rankBytes: Double
   }
@@ -44,14 +48,29 @@ struct ComputeProbe {
     residentBefore: Double
   ) throws -> Outcome {
     let store = ModelStore(models)
-    let moments = try ThreadGroup.run(ranks: neighbours) { group in
-      try rank(of: ranks, beside: group, store)
+    let traffic = try (0..<(ranks > 1 ? neighbours : 0)).map { _ in
+      try StandInTraffic(bytesPerSecond: bytesPerSecond)
     }
+    // As many threads again for the traffic of each.
+    let outcomes = try ThreadGroup.run(ranks: neighbours + traffic.count) { all in
+      let group = try all.split(color: all.rank < neighbours ? 0 : 1, key: all.rank)
+      if all.rank >= neighbours {
+        traffic[group.rank].run()
+        return RankMoments()
+      }
+      defer { for each in traffic { each.stop() } }
+      return try rank(
+        of: ranks, beside: group, store, traffic: traffic.isEmpty ? nil : traffic[group.rank])
+    }
+    let moments = outcomes.prefix(neighbours)
     let bytes = moments.map(\.resident).max() ?? 0
     // By step: when the last of the neighbours was so far.
-    let timed = (0..<steps).map { step in
-      moments.dropFirst().reduce(moments[0].steps[step]) { $0.later($1.steps[step]) }
+    func latest(_ steps: (RankMoments) -> [Moments]) -> [Moments] {
+      (0..<self.steps).map { step in
+        moments.dropFirst().reduce(steps(moments[0])[step]) { $0.later(steps($1)[step]) }
+      }
     }
+    let timed = latest(\.steps)
     let scales = timed.map { means.slowestCost / max(1, $0.cost) }
     func median(_ value: (Moments) -> Double, scaled: Bool = false) -> Double {
       let values = zip(timed, scales).map { value($0) * (scaled ? $1 : 1) }.sorted()
@@ -64,12 +83,25 @@ struct ComputeProbe {
     }
     let forward = median({ $0.forward }, scaled: true)
     let passes = max(median({ $0.final - $0.begun }, scaled: true), ready.last ?? 0)
+    var overlap = Overlap(keptShare: 1, bytesPerSecond: bytesPerSecond, noticeSeconds: 0)
+    if !traffic.isEmpty {
+      // The same steps with traffic and without, one after the other.
+      let shares = zip(timed, latest(\.besideTraffic)).map { alone, beside in
+        (alone.final - alone.begun) / max(1e-9, beside.final - beside.begun)
+      }.sorted()
+      overlap.keptShare = min(1, (shares[(steps - 1) / 2] + shares[steps / 2]) / 2)
+      overlap.bytesPerSecond =
+        traffic.reduce(0) { $0 + $1.rate } / Double(traffic.count)
+      overlap.noticeSeconds =
+        traffic.reduce(0) { $0 + $1.noticeSeconds } / Double(traffic.count)
+    }
     return Outcome(
       compute: StepCompute(
         beforeSeconds: median { $0.begun }, forwardSeconds: min(forward, passes),
         backwardSeconds: max(0, passes - forward),
         afterSeconds: median { $0.summed - $0.final },
         optimiserSeconds: median { $0.updated - $0.summed }, readySeconds: ready),
+      overlap: overlap,
       rankBytes: residentBefore + (bytes - residentBefore) / Double(neighbours))
   }
 
@@ -95,11 +127,14 @@ struct ComputeProbe {
 
   private struct RankMoments: Sendable {
     var steps: [Moments] = []
+    /// The same steps, while bytes move.
+    var besideTraffic: [Moments] = []
     var resident = 0.0
   }
 
   private func rank(
-    of ranks: Int, beside group: any Communicator, _ store: ModelStore
+    of ranks: Int, beside group: any Communicator, _ store: ModelStore,
+    traffic: StandInTraffic?
   ) throws -> RankMoments {
     let workspace = Workspace(kernels: kernels, threadCount: threads, precision: precision)
     defer { workspace.stop() }
@@ -116,8 +151,10 @@ struct ComputeProbe {
     // Far below any rate of training: the weights stay what they are.
     let rates = work.rates.at(work.stage.training.learningRate * 1e-3)
     var result = RankMoments()
-    for index in 0..<Self.warmup + steps {
+    let turns = traffic == nil ? [false] : [false, true]
+    for (index, moves) in (0..<Self.warmup + steps).flatMap({ step in turns.map { (step, $0) } }) {
       try group.barrier()
+      if moves { traffic?.begin() }
       let start = Profile.now()
       clock.reset()
       let step = work.step(index)
@@ -130,6 +167,7 @@ struct ComputeProbe {
         dropout: DropoutKey(seed: 0, stage: 0, step: index, pass: 0), passes: passes,
         batch: { work.batch(of: step, $0) }, stop: false)
       let summed = Profile.now()
+      if moves { traffic?.pause() }
       optimiser.update(
         &parameters, gradients, &state,
         gradientScale: Float(min(1, 1 / (outcome.gradientNorm + 1e-6))), rates: rates,
@@ -144,11 +182,15 @@ struct ComputeProbe {
           if let bucket { ready[bucket] = max(ready[bucket], clock.finals[entry] - start) }
         }
       }
-      result.steps.append(
-        Moments(
-          cost: Double(costs[place]), begun: (clock.begun ?? start) - start,
-          forward: clock.forwardSeconds, ready: ready, final: final - start,
-          summed: summed - start, updated: updated - start))
+      let moments = Moments(
+        cost: Double(costs[place]), begun: (clock.begun ?? start) - start,
+        forward: clock.forwardSeconds, ready: ready, final: final - start,
+        summed: summed - start, updated: updated - start)
+      if moves {
+        result.besideTraffic.append(moments)
+      } else {
+        result.steps.append(moments)
+      }
     }
     // While all still hold what they need.
     try group.barrier()

@@ -49,27 +49,8 @@ struct ProcessorCost {
 
   /// Of both ends of a TCP connection of this machine with itself.
   private static func loopback() throws -> Double {
-    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    let sender = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer {
-      close(listener)
-      close(sender)
-    }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let connected = unsafe withUnsafeMutablePointer(to: &address) { address in
-      unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-        unsafe bind(listener, address, length) == 0 && listen(listener, 1) == 0
-          && getsockname(listener, address, &length) == 0 && connect(sender, address, length) == 0
-      }
-    }
-    let receiver = connected ? accept(listener, nil, nil) : -1
-    guard receiver >= 0 else {
-      throw RunError(.io, "no TCP connection of this machine with itself: errno \(errno)")
-    }
-    defer { close(receiver) }
+    let connection = try Loopback()
+    let (sender, receiver) = (connection.sender, connection.receiver)
     let total = 256 << 20
     let seconds = try ThreadGroup.run(ranks: 2) { group in
       var piece = [UInt8](repeating: 0, count: 1 << 20)
@@ -89,6 +70,7 @@ struct ProcessorCost {
       }
       return threadSeconds() - start
     }
+    withExtendedLifetime(connection) {}
     return seconds.reduce(0, +) / Double(total)
   }
 }

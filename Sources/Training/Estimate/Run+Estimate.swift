@@ -54,7 +54,7 @@ extension Run {
     }
     let network = try network(request)
     let resident = ResidentMemory.bytes
-    let first = try probe(works[0], request)
+    let first = try probe(works[0], request, network)
     var rows: [RunEstimate.Row] = []
     for nodes in request.nodes {
       let ranks = nodes * request.ranksPerNode
@@ -65,14 +65,14 @@ extension Run {
         ranks: ranks, neighbours: neighbours, means: means,
         models: try (0..<neighbours).map { _ in try firstModel(of: works[0].stage) },
         residentBefore: resident)
-      let host = HostShare(
-        ranks: neighbours, threads: request.threads, cores: Double(request.cores))
+      var shared = network
+      shared.processorSecondsPerByte *= max(1, Double(neighbours) / Double(request.cores))
       let times = works.map { work in
         let own = work.means(ranks: ranks)
         return StepModel(
           compute: outcome.compute.scaled(by: own.slowestCost / max(1, means.slowestCost)),
           traffic: traffic(of: work, own, ranks: ranks, request, first.buckets),
-          network: network, host: host
+          network: shared, overlap: outcome.overlap
         ).times()
       }
       let seconds = zip(works, times).reduce(0) { $0 + Double($1.0.steps) * $1.1.seconds }
@@ -89,7 +89,7 @@ extension Run {
           hours: seconds / 3600, nodeHours: seconds / 3600 * Double(nodes),
           stages: zip(works, times).map {
             .init(stage: $0.stage.name, steps: $0.steps, stepMilliseconds: $1.seconds * 1000)
-          }, compute: outcome.compute))
+          }, compute: outcome.compute, overlap: outcome.overlap))
     }
     return RunEstimate(
       threads: request.threads, ranksPerNode: request.ranksPerNode,
@@ -97,7 +97,9 @@ extension Run {
       isNetworkMeasured: request.measured != nil, cores: request.cores, rows: rows)
   }
 
-  private func probe(_ work: StageWork, _ request: EstimateRequest) throws -> ComputeProbe {
+  private func probe(_ work: StageWork, _ request: EstimateRequest, _ network: NetworkFigures)
+    throws -> ComputeProbe
+  {
     let training = work.stage.training
     return ComputeProbe(
       work: work, rowsInUse: work.rowsInUse(), kernels: context.workspace.kernels,
@@ -109,7 +111,8 @@ extension Run {
         bucketBytes: context.configuration.ddpBucketCapMb << 20),
       optimiser: AdamW(
         beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon,
-        tableDecay: training.embeddingWeightDecay == .dense ? .dense : .touched))
+        tableDecay: training.embeddingWeightDecay == .dense ? .dense : .touched),
+      bytesPerSecond: network.bytesPerSecond / Double(request.ranksPerNode))
   }
 
   private func traffic(

@@ -38,6 +38,7 @@ public struct RunEstimate: Codable, Sendable, Equatable {
     public var nodeHours: Double
     public var stages: [StageStep]
     public var compute: StepCompute
+    public var overlap: Overlap
   }
 
   public struct StageStep: Codable, Sendable, Equatable {

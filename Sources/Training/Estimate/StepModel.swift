@@ -1,17 +1,16 @@
 /// How long a step takes over several ranks, from what one rank computes and what it sends: numbers in, numbers out.
 ///
 /// A rank computes forward and backward; each bucket of gradient goes out when the last of its entries is final and the
-/// bucket before it has arrived. Ranks start together and the slowest is the one given. While bytes move, the
-/// processor time that this takes is taken from what computes, unless cores are free. Rows of tables and the small
-/// collectives follow, hidden by nothing.
+/// bucket before it has arrived. Ranks start together and the slowest is the one given. What computes while bytes move
+/// is slowed by it, as far as was measured. Rows of tables and the small collectives follow, hidden by nothing.
 public struct StepModel: Sendable, Equatable {
   public var compute: StepCompute
   public var traffic: StepTraffic
   public var network: NetworkFigures
-  public var host: HostShare
+  public var overlap: Overlap
 
   public init(
-    compute: StepCompute, traffic: StepTraffic, network: NetworkFigures, host: HostShare
+    compute: StepCompute, traffic: StepTraffic, network: NetworkFigures, overlap: Overlap
   ) {
     precondition(
       compute.readySeconds.count == traffic.bucketBytes.count,
@@ -19,7 +18,7 @@ public struct StepModel: Sendable, Equatable {
     self.compute = compute
     self.traffic = traffic
     self.network = network
-    self.host = host
+    self.overlap = overlap
   }
 
   /// The step, in order.
@@ -30,53 +29,45 @@ public struct StepModel: Sendable, Equatable {
     guard traffic.ranks > 1 else {
       return StepTimes(seconds: alone, computeSeconds: alone, bytesSent: 0)
     }
-    var clock = compute.beforeSeconds + collective(phases: 2)
-    let kept = 1 - stolenShare
     let passes = compute.forwardSeconds + compute.backwardSeconds
+    var clock = compute.beforeSeconds + collective(rounds: 2)
     var computed = 0.0
     for (ready, bytes) in zip(compute.readySeconds, traffic.bucketBytes) {
       if computed < ready {
         clock += ready - computed
         computed = ready
       }
-      // A reduce-scatter and an all-gather, after ranks have agreed on the call.
-      let seconds = collective(phases: 3, bytes: 2 * traffic.perPeer(bytes))
-      clock += seconds
-      computed = min(passes, computed + seconds * kept)
+      // Ranks agree on the call, then a reduce-scatter and an all-gather: of each, MPI asks before it sends.
+      let sent = 2 * traffic.evenParts(of: bytes)
+      let beside = collective(rounds: 7, bytes: sent, besideComputing: true)
+      // Computing may end before the bucket is there; the rest of it then moves alone.
+      let shared = min(beside, (passes - computed) / overlap.keptShare)
+      computed = min(passes, computed + shared * overlap.keptShare)
+      clock += shared
+      if shared < beside { clock += (1 - shared / beside) * collective(rounds: 7, bytes: sent) }
     }
     clock += passes - computed
-    clock += rowSeconds
-    clock += collective(phases: 2)
-    clock += compute.afterSeconds + compute.optimiserSeconds
+    if traffic.rowBytes > 0 {
+      // The lists of rows, then the sum over their union.
+      clock += collective(rounds: 5, bytes: traffic.rowListBytes + traffic.rowBytes)
+    }
+    clock += collective(rounds: 2) + compute.afterSeconds + compute.optimiserSeconds
     return StepTimes(seconds: clock, computeSeconds: alone, bytesSent: traffic.bytesSent)
-  }
-
-  // MARK: Parts
-
-  /// Lists of rows to all, then the sum over their union.
-  private var rowSeconds: Double {
-    if traffic.rowBytes == 0 { return 0 }
-    return collective(phases: 5, bytes: traffic.rowListBytes + traffic.rowBytes)
   }
 
   /// A collective of so many rounds of messages, in which a rank sends `bytes` in all.
   ///
   /// Ranks of one host share its link, and reach each other through memory meanwhile.
-  private func collective(phases: Int, bytes: Double = 0) -> Double {
+  private func collective(
+    rounds: Int, bytes: Double = 0, besideComputing: Bool = false
+  ) -> Double {
     let outside = bytes * traffic.outsideShare
     let link = outside * Double(traffic.ranksPerNode) / network.bytesPerSecond
     let memory = (bytes - outside) / network.memoryBytesPerSecond
-    let processor = bytes * network.processorSecondsPerByte * Double(host.ranks) / host.cores
-    return Double(phases) * network.latencySeconds + max(link, memory, processor)
-  }
-
-  /// The share of a rank's computing that it loses while bytes move.
-  var stolenShare: Double {
-    let perRank = network.bytesPerSecond / Double(traffic.ranksPerNode)
-    let wanted = Double(host.ranks) * min(1, network.processorSecondsPerByte * perRank)
-    let computing = min(Double(host.ranks * host.threads), host.cores)
-    let free = host.cores - computing
-    return min(1, max(0, wanted - free) / computing)
+    let processor = bytes * network.processorSecondsPerByte
+    let slowed = besideComputing ? outside / overlap.bytesPerSecond : 0
+    let notice = besideComputing ? overlap.noticeSeconds : 0
+    return Double(rounds) * (network.latencySeconds + notice) + max(link, memory, processor, slowed)
   }
 }
 
@@ -135,18 +126,18 @@ public struct StepTraffic: Sendable, Equatable, Codable {
   }
 
   /// What a rank sends of a buffer of `bytes` when each other rank gets its even part.
-  func perPeer(_ bytes: Double) -> Double { bytes * Double(ranks - 1) / Double(ranks) }
+  func evenParts(of bytes: Double) -> Double { bytes * Double(ranks - 1) / Double(ranks) }
 
   /// The numbers of a rank's rows, eight bytes each, to all others.
   var rowListBytes: Double { 8 * ownRows * Double(ranks - 1) }
 
   /// The rows themselves: a reduce-scatter and an all-gather over the union.
-  var rowBytes: Double { 2 * perPeer(4 * allRows * Double(rowLength)) }
+  var rowBytes: Double { 2 * evenParts(of: 4 * allRows * Double(rowLength)) }
 
   /// All of a step.
   public var bytesSent: Double {
     ranks == 1
-      ? 0 : bucketBytes.reduce(0) { $0 + 2 * perPeer($1) } + rowListBytes + rowBytes
+      ? 0 : bucketBytes.reduce(0) { $0 + 2 * evenParts(of: $1) } + rowListBytes + rowBytes
   }
 
   /// The share of a rank's bytes that leaves its host.
@@ -159,11 +150,11 @@ public struct StepTraffic: Sendable, Equatable, Codable {
 public struct NetworkFigures: Sendable, Equatable, Codable {
   /// Payload out of a host, and as much in at the same time.
   public var bytesPerSecond: Double
-  /// From a message's start until the other rank has noticed that it is there.
+  /// From a message's start until the other rank has noticed that it is there, with nothing else to do.
   public var latencySeconds: Double
   /// Between two ranks of one host.
   public var memoryBytesPerSecond: Double
-  /// Of one core, for a byte sent, another received, and their share of sums and copies.
+  /// That a rank needs for a byte sent, another received, and their share of sums and copies.
   public var processorSecondsPerByte: Double
 
   public init(
@@ -177,17 +168,20 @@ public struct NetworkFigures: Sendable, Equatable, Codable {
   }
 }
 
-/// The ranks that share the cores of one machine.
-public struct HostShare: Sendable, Equatable, Codable {
-  public var ranks: Int
-  public var threads: Int
-  public var cores: Double
+/// What computing and moving bytes leave of each other when both go on at once, measured on a host at work.
+public struct Overlap: Sendable, Equatable, Codable {
+  /// The speed of computing while bytes move, by that without. In (0, 1].
+  public var keptShare: Double
+  /// What a rank sends, and receives at the same time, while it computes.
+  public var bytesPerSecond: Double
+  /// From a message's arrival until a rank that computes notices it.
+  public var noticeSeconds: Double
 
-  public init(ranks: Int, threads: Int, cores: Double) {
-    precondition(ranks >= 1 && threads >= 1 && cores > 0, "\(ranks) × \(threads) on \(cores)")
-    self.ranks = ranks
-    self.threads = threads
-    self.cores = cores
+  public init(keptShare: Double, bytesPerSecond: Double, noticeSeconds: Double) {
+    precondition(keptShare > 0 && keptShare <= 1, "a share of \(keptShare)")
+    self.keptShare = keptShare
+    self.bytesPerSecond = bytesPerSecond
+    self.noticeSeconds = noticeSeconds
   }
 }
 

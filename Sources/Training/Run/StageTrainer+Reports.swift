@@ -108,6 +108,7 @@ extension StageTrainer {
 
   /// Scores the trained model and writes it, with its scores, as the stage's `model`.
   func finish(_ state: TrainerState, meter: ThroughputMeter) throws -> StageResult {
+    reportPrediction(stepSeconds: meter.stepSeconds)
     let dev = try scores { $0.dev }
     let test = try scores { $0.test }
     let result = StageResult(
@@ -192,6 +193,9 @@ struct ThroughputMeter {
   private var totalTokens = 0
   private let start = ContinuousClock.now
   private var lapStart = ContinuousClock.now
+  private var lastCount: ContinuousClock.Instant?
+  /// From the end of a step to the end of the next, for each pair of them.
+  private var intervals: [Float] = []
 
   init(step: Int) {}
 
@@ -200,6 +204,17 @@ struct ThroughputMeter {
     lapSteps += 1
     lapTokens += tokens
     totalTokens += tokens
+    let now = ContinuousClock.now
+    if let lastCount { intervals.append(Float(Self.seconds(now - lastCount))) }
+    lastCount = now
+  }
+
+  /// The mean time of a step, without those intervals that are over three times the median: something else, such as
+  /// an evaluation, was done in them.
+  var stepSeconds: Double {
+    let median = intervals.sorted().dropFirst(intervals.count / 2).first ?? 0
+    let steps = intervals.filter { $0 <= 3 * median }
+    return steps.isEmpty ? 0 : steps.reduce(0) { $0 + Double($1) } / Double(steps.count)
   }
 
   /// The tokens a second and the seconds of the lap, which ends.
