@@ -100,28 +100,30 @@ struct ComputeProbe {
         beforeSeconds: median { $0.begun }, forwardSeconds: min(forward, passes),
         backwardSeconds: max(0, passes - forward),
         afterSeconds: median { $0.summed - $0.final },
-        optimiserSeconds: median { $0.updated - $0.summed }, readySeconds: ready),
+        optimiserSeconds: median { $0.updated - $0.met }, readySeconds: ready),
       overlap: overlap,
       rankBytes: residentBefore + (bytes - residentBefore) / Double(neighbours))
   }
 
   /// When a rank was how far in a step, in seconds since its start.
   private struct Moments: Sendable {
-    var cost = 0.0
-    var begun = 0.0
+    var cost: Double
+    var begun: Double
     /// A length of time: the forward passes.
-    var forward = 0.0
-    var ready: [Double] = []
-    var final = 0.0
-    var summed = 0.0
-    var updated = 0.0
+    var forward: Double
+    var ready: [Double]
+    var final: Double
+    var summed: Double
+    /// When all of the neighbours had come so far.
+    var met: Double
+    var updated: Double
 
     func later(_ other: Moments) -> Moments {
       Moments(
         cost: max(cost, other.cost), begun: max(begun, other.begun),
         forward: max(forward, other.forward), ready: zip(ready, other.ready).map(max),
         final: max(final, other.final), summed: max(summed, other.summed),
-        updated: max(updated, other.updated))
+        met: max(met, other.met), updated: max(updated, other.updated))
     }
   }
 
@@ -168,6 +170,9 @@ struct ComputeProbe {
         batch: { work.batch(of: step, $0) }, stop: false)
       let summed = Profile.now()
       if moves { traffic?.pause() }
+      // As after the sums over ranks: all update at once.
+      try group.barrier()
+      let met = Profile.now()
       optimiser.update(
         &parameters, gradients, &state,
         gradientScale: Float(min(1, 1 / (outcome.gradientNorm + 1e-6))), rates: rates,
@@ -185,7 +190,7 @@ struct ComputeProbe {
       let moments = Moments(
         cost: Double(costs[place]), begun: (clock.begun ?? start) - start,
         forward: clock.forwardSeconds, ready: ready, final: final - start,
-        summed: summed - start, updated: updated - start)
+        summed: summed - start, met: met - start, updated: updated - start)
       if moves {
         result.besideTraffic.append(moments)
       } else {

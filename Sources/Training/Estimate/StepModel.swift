@@ -39,12 +39,15 @@ public struct StepModel: Sendable, Equatable {
       }
       // Ranks agree on the call, then a reduce-scatter and an all-gather: of each, MPI asks before it sends.
       let sent = 2 * traffic.evenParts(of: bytes)
-      let beside = collective(rounds: 7, bytes: sent, besideComputing: true)
+      let rounds = 7 + traffic.moreRounds(of: bytes)
+      let beside = collective(rounds: rounds, bytes: sent, besideComputing: true)
       // Computing may end before the bucket is there; the rest of it then moves alone.
       let shared = min(beside, (passes - computed) / overlap.keptShare)
       computed = min(passes, computed + shared * overlap.keptShare)
       clock += shared
-      if shared < beside { clock += (1 - shared / beside) * collective(rounds: 7, bytes: sent) }
+      if shared < beside {
+        clock += (1 - shared / beside) * collective(rounds: rounds, bytes: sent)
+      }
     }
     clock += passes - computed
     if traffic.rowBytes > 0 {
@@ -66,7 +69,10 @@ public struct StepModel: Sendable, Equatable {
     let memory = (bytes - outside) / network.memoryBytesPerSecond
     let processor = bytes * network.processorSecondsPerByte
     let slowed = besideComputing ? outside / overlap.bytesPerSecond : 0
-    let notice = besideComputing ? overlap.noticeSeconds : 0
+    // A round is over when the last rank has noticed: of delays that vary as times between rare events do, the longest
+    // of n is 1 + 1/2 + … + 1/n times their mean.
+    let longest = (1...traffic.ranks).reduce(0) { $0 + 1 / Double($1) }
+    let notice = besideComputing ? overlap.noticeSeconds * longest : 0
     return Double(rounds) * (network.latencySeconds + notice) + max(link, memory, processor, slowed)
   }
 }
@@ -128,6 +134,13 @@ public struct StepTraffic: Sendable, Equatable, Codable {
   /// What a rank sends of a buffer of `bytes` when each other rank gets its even part.
   func evenParts(of bytes: Double) -> Double { bytes * Double(ranks - 1) / Double(ranks) }
 
+  /// The rounds of a reduce-scatter of `bytes` after its first: each rank's part comes in as many pieces as there are
+  /// others, none under 64 KiB.
+  func moreRounds(of bytes: Double) -> Int {
+    let part = bytes / Double(ranks)
+    return max(0, min(ranks - 1, Int((part / 65536).rounded(.up))) - 1)
+  }
+
   /// The numbers of a rank's rows, eight bytes each, to all others.
   var rowListBytes: Double { 8 * ownRows * Double(ranks - 1) }
 
@@ -174,7 +187,7 @@ public struct Overlap: Sendable, Equatable, Codable {
   public var keptShare: Double
   /// What a rank sends, and receives at the same time, while it computes.
   public var bytesPerSecond: Double
-  /// From a message's arrival until a rank that computes notices it.
+  /// From a message's arrival until a rank that computes notices it, on the mean.
   public var noticeSeconds: Double
 
   public init(keptShare: Double, bytesPerSecond: Double, noticeSeconds: Double) {
