@@ -21,7 +21,8 @@ struct StepModelTests {
       network: NetworkFigures(
         bytesPerSecond: bytesPerSecond, latencySeconds: latency, memoryBytesPerSecond: 1e10,
         processorSecondsPerByte: processor),
-      overlap: Overlap(keptShare: kept, bytesPerSecond: besideBytesPerSecond, noticeSeconds: notice)
+      overlap: Overlap(
+        keptShare: kept, bytesPerSecond: besideBytesPerSecond, noticeSeconds: notice)
     )
   }
 
@@ -54,7 +55,9 @@ struct StepModelTests {
   @Test func rowsAreHiddenByNothing() {
     let without = model().times()
     let with = model(allRows: 1000).times()
-    let bytes = 2 * 0.75 * 4 * 1000 * 16 + 8 * 500 * 3.0
+    let sums: Double = 2 * 0.75 * 4 * 1000 * 16
+    let lists: Double = 8 * 500 * 3
+    let bytes = sums + lists
     #expect(isClose(with.bytesSent - without.bytesSent, bytes))
     #expect(abs(with.seconds - without.seconds - bytes / 1e8) < 1e-12)
   }
@@ -103,6 +106,16 @@ struct StepModelTests {
     let times = model(buckets: [60e6, 1], besideBytesPerSecond: 0.5e8).times()
     let open = (1.8 - 1) / 2
     #expect(abs(times.notHiddenSeconds - open) < 1e-6, "\(times)")
+  }
+
+  @Test func aRankThatComputesNoticesLate() {
+    // The first bucket goes beside computing: each of its rounds ends when the last of four ranks has looked.
+    let longest = 1 + 1.0 / 2 + 1.0 / 3 + 1.0 / 4
+    let late = model(buckets: [90e6, 1], notice: 0.01).times()
+    let prompt = model(buckets: [90e6, 1]).times()
+    #expect(prompt.notHiddenSeconds > 0.3 && late.seconds > prompt.seconds)
+    #expect(late.seconds - prompt.seconds <= 9 * 0.01 * longest + 1e-9, "\(late) \(prompt)")
+    #expect(model(buckets: [6e6], notice: 0.01).times() == model(buckets: [6e6]).times())
   }
 
   @Test func whatTheProcessorCannotMoveItDoesNotMove() {

@@ -48,8 +48,11 @@ struct ComputeProbe {
     residentBefore: Double
   ) throws -> Outcome {
     let store = ModelStore(models)
+    // A bucket is two waits, in each of which a rank sends its even part.
+    let bytesPerWait =
+      4 * buckets.floats.reduce(0, +) / max(1, buckets.floats.count) * (ranks - 1) / ranks
     let traffic = try (0..<(ranks > 1 ? neighbours : 0)).map { _ in
-      try StandInTraffic(bytesPerSecond: bytesPerSecond)
+      try StandInTraffic(bytesPerSecond: bytesPerSecond, bytesPerWait: bytesPerWait)
     }
     // As many threads again for the traffic of each.
     let outcomes = try ThreadGroup.run(ranks: neighbours + traffic.count) { all in
@@ -83,7 +86,8 @@ struct ComputeProbe {
     }
     let forward = median({ $0.forward }, scaled: true)
     let passes = max(median({ $0.final - $0.begun }, scaled: true), ready.last ?? 0)
-    var overlap = Overlap(keptShare: 1, bytesPerSecond: bytesPerSecond, noticeSeconds: 0)
+    var overlap = Overlap(
+      keptShare: 1, bytesPerSecond: bytesPerSecond, noticeSeconds: 0)
     if !traffic.isEmpty {
       // The same steps with traffic and without, one after the other.
       let shares = zip(timed, latest(\.besideTraffic)).map { alone, beside in

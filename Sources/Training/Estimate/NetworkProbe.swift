@@ -18,8 +18,6 @@ public enum NetworkProbe {
     /// Payload out of each rank, and as much in at once.
     public var bytesPerSecond: Double
     public var latencySeconds: Double
-    /// Of a rank's core, for each byte it sends.
-    public var processorSecondsPerByte: Double
   }
 
   /// Sums a large buffer over all ranks, and a barrier again and again. Every rank calls it, one on each host; the
@@ -33,11 +31,9 @@ public enum NetworkProbe {
     var values = [Float](repeating: 1, count: floats)
     try communicator.allReduce(&values, .sum)
     try communicator.barrier()
-    let processor = threadSeconds()
     var start = Profile.now()
     for _ in 0..<rounds { try communicator.allReduce(&values, .sum) }
     let seconds = Profile.now() - start
-    let busy = threadSeconds() - processor
     let share = Double(communicator.size - 1) / Double(communicator.size)
     let sent = Double(rounds * floats * MemoryLayout<Float>.stride) * 2 * share
     var latencies: [Double] = []
@@ -47,10 +43,9 @@ public enum NetworkProbe {
       latencies.append(Profile.now() - start)
     }
     latencies.sort()
-    var worst = [seconds / sent, latencies[50], busy / sent]
+    var worst = [seconds / sent, latencies[50]]
     try communicator.allReduce(&worst, .max)
-    return Measurement(
-      bytesPerSecond: 1 / worst[0], latencySeconds: worst[1], processorSecondsPerByte: worst[2])
+    return Measurement(bytesPerSecond: 1 / worst[0], latencySeconds: worst[1])
   }
 }
 

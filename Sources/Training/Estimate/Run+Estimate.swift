@@ -134,7 +134,7 @@ extension Run {
       return NetworkFigures(
         bytesPerSecond: measured.bytesPerSecond,
         latencySeconds: measured.latencySeconds + NetworkProbe.pollSeconds,
-        memoryBytesPerSecond: memory, processorSecondsPerByte: measured.processorSecondsPerByte)
+        memoryBytesPerSecond: memory, processorSecondsPerByte: cost.secondsPerByte)
     }
     return NetworkFigures(
       bytesPerSecond: request.gigabits * 1e9 / 8 * NetworkProbe.payloadShare,

@@ -43,20 +43,23 @@ final class Loopback: Sendable {
 final class StandInTraffic: Sendable {
   private let connection: Loopback
   private let bytesPerSecond: Double
+  /// After so many bytes a wait ends and the next begins.
+  private let bytesPerWait: Int
   private let isMoving = Atomic<Bool>(false)
   private let isStopping = Atomic<Bool>(false)
   private let isIdle = Atomic<Bool>(true)
   private let moved = Atomic<Int>(0)
   private let nanoseconds = Atomic<Int>(0)
-  private let squaredMicroseconds = Atomic<Int>(0)
+  private let notices = Mutex<[Double]>([])
 
   /// What one look for messages handles at most.
   private static let pieceBytes = 1 << 17
   /// The messages on their way at once, each of which is looked at.
   private static let messages = 4
 
-  init(bytesPerSecond: Double) throws(RunError) {
+  init(bytesPerSecond: Double, bytesPerWait: Int) throws(RunError) {
     connection = try Loopback()
+    self.bytesPerWait = max(1, bytesPerWait)
     self.bytesPerSecond = bytesPerSecond
   }
 
@@ -67,12 +70,13 @@ final class StandInTraffic: Sendable {
       ? bytesPerSecond : Double(moved.load(ordering: .relaxed)) / (Double(time) * 1e-9)
   }
 
-  /// From a message's arrival until the thread looks, on the mean over moments of arrival: with looks at distances t,
-  /// `Σ t² ÷ 2 Σ t`.
+  /// From a message's arrival until the thread looks for it, on the mean over moments of arrival: with looks at
+  /// distances t, `Σ t² ÷ 2 Σ t`. The median of all times that bytes moved, since a machine that stands still for a
+  /// moment weighs much in a square.
   var noticeSeconds: Double {
-    let time = nanoseconds.load(ordering: .relaxed)
-    let squares = squaredMicroseconds.load(ordering: .relaxed)
-    return time == 0 ? 0 : Double(squares) * 1e-12 / (2 * Double(time) * 1e-9)
+    notices.withLock { notices in
+      notices.isEmpty ? 0 : notices.sorted()[notices.count / 2]
+    }
   }
 
   func begin() { isMoving.store(true, ordering: .releasing) }
@@ -100,8 +104,9 @@ final class StandInTraffic: Sendable {
       isIdle.store(false, ordering: .releasing)
       let start = Profile.now()
       var sent = 0
-      var squares = 0.0
-      var last = start
+      // As `RankGroup.wait` does.
+      var (waitStart, waitSent, polls, sleep) = (start, 0, 0, 0.00001)
+      var (last, squares) = (start, 0.0)
       while isMoving.load(ordering: .acquiring) {
         for _ in 0..<Self.messages {
           var waiting = pollfd(fd: connection.receiver, events: Int16(POLLIN), revents: 0)
@@ -116,12 +121,23 @@ final class StandInTraffic: Sendable {
           }
           place = take(&piece, &arrived, &sums, at: place)
         }
-        usleep(100)
+        polls += 1
+        if sent - waitSent >= bytesPerWait {
+          (waitStart, waitSent, polls, sleep) = (last, sent, 0, 0.00001)
+        } else if polls >= 100, last - waitStart < 0.001 {
+          sched_yield()
+        } else if polls >= 100 {
+          usleep(UInt32(sleep * 1e6))
+          sleep = min(sleep * 1.5, 0.0001)
+        }
         let now = Profile.now()
-        squares += (now - last) * (now - last) * 1e12
+        squares += (now - last) * (now - last)
         last = now
       }
-      squaredMicroseconds.add(Int(squares), ordering: .relaxed)
+      if last > start {
+        let notice = squares / (2 * (last - start))
+        notices.withLock { $0.append(notice) }
+      }
       moved.add(sent, ordering: .relaxed)
       nanoseconds.add(Int((Profile.now() - start) * 1e9), ordering: .relaxed)
       isIdle.store(true, ordering: .releasing)

@@ -190,7 +190,9 @@ public struct Overlap: Sendable, Equatable, Codable {
   /// From a message's arrival until a rank that computes notices it, on the mean.
   public var noticeSeconds: Double
 
-  public init(keptShare: Double, bytesPerSecond: Double, noticeSeconds: Double) {
+  public init(
+    keptShare: Double, bytesPerSecond: Double, noticeSeconds: Double
+  ) {
     precondition(keptShare > 0 && keptShare <= 1, "a share of \(keptShare)")
     self.keptShare = keptShare
     self.bytesPerSecond = bytesPerSecond
