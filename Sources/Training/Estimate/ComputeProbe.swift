@@ -42,12 +42,12 @@ struct ComputeProbe {
   ///   - ranks: Of the whole group whose share of a step is worked on.
   ///   - neighbours: How many of them run at once on this machine, this one included.
   ///   - means: Of the stage's steps over so many ranks.
-  ///   - models: The weights, one for each of the neighbours. They are used up.
+  ///   - model: Makes the weights, once for each of the neighbours.
   func run(
-    ranks: Int, neighbours: Int, means: StageWork.Means, models: [LabelledModel],
+    ranks: Int, neighbours: Int, means: StageWork.Means, model: () throws -> LabelledModel,
     residentBefore: Double
   ) throws -> Outcome {
-    let store = ModelStore(models)
+    let store = ModelStore(try (0..<neighbours).map { _ in try model() })
     // A bucket is two waits, in each of which a rank sends its even part.
     let bytesPerWait =
       4 * buckets.floats.reduce(0, +) / max(1, buckets.floats.count) * (ranks - 1) / ranks

@@ -63,7 +63,7 @@ extension Run {
       let means = works[0].means(ranks: ranks)
       let outcome = try first.run(
         ranks: ranks, neighbours: neighbours, means: means,
-        models: try (0..<neighbours).map { _ in try firstModel(of: works[0].stage) },
+        model: { try firstModel(of: works[0].stage) },
         residentBefore: resident)
       var shared = network
       shared.processorSecondsPerByte *= max(1, Double(neighbours) / Double(request.cores))
