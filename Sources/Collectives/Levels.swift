@@ -18,19 +18,23 @@ public struct Levels: Sendable {
   /// - Returns: nil where the ranks of a machine are no node of that tree.
   public func sums(alongTreeOver shards: Int) -> (machine: Reduction, across: Reduction)? {
     let (ranks, machines) = (machine.size, across.size)
-    let nodes = FoldTree.nodes(shards: shards, ranks: places.count)
-    let machineNodes = FoldTree.nodes(shards: shards, ranks: machines)
-    for (number, node) in machineNodes.enumerated() {
-      guard node.count >= ranks else { return nil }
-      for (place, part) in FoldTree.nodes(shards: node.count, ranks: ranks).enumerated() {
-        let rank = number * ranks + place
-        guard places[rank] == (place, number),
-          nodes[rank].lowerBound == node.lowerBound + part.lowerBound,
-          nodes[rank].count == part.count
-        else { return nil }
-      }
+    guard Self.areNodes(ofTreeOver: shards, machines: machines, ranks: ranks),
+      places.indices.allSatisfy({ places[$0] == ($0 % ranks, $0 / ranks) })
+    else { return nil }
+    let node = FoldTree.nodes(shards: shards, ranks: machines)[across.rank]
+    return (.treeSum(shards: node.count), .treeSum(shards: shards))
+  }
+
+  /// Whether machines of neighbouring ranks, equally many on each, are nodes of the tree over `shards`.
+  public static func areNodes(ofTreeOver shards: Int, machines: Int, ranks: Int) -> Bool {
+    let nodes = FoldTree.nodes(shards: shards, ranks: machines * ranks)
+    return FoldTree.nodes(shards: shards, ranks: machines).enumerated().allSatisfy { number, node in
+      node.count >= ranks
+        && FoldTree.nodes(shards: node.count, ranks: ranks).enumerated().allSatisfy { place, part in
+          let rank = nodes[number * ranks + place]
+          return rank.lowerBound == node.lowerBound + part.lowerBound && rank.count == part.count
+        }
     }
-    return (.treeSum(shards: machineNodes[across.rank].count), .treeSum(shards: shards))
   }
 }
 

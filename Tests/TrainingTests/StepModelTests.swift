@@ -7,7 +7,8 @@ struct StepModelTests {
   private func model(
     ranks: Int = 4, ranksPerNode: Int = 1, buckets: [Double] = [1e6, 2e6, 3e6],
     bytesPerSecond: Double = 1e8, latency: Double = 0, allRows: Double = 0,
-    processor: Double = 0, kept: Double = 1, besideBytesPerSecond: Double = 1e12,
+    levels: Bool = false, weights: [Double] = [], pulled: Double = 0, processor: Double = 0,
+    kept: Double = 1, besideBytesPerSecond: Double = 1e12,
     notice: Double = 0
   ) -> StepModel {
     let ready = buckets.indices.map { 1 + 2 * Double($0 + 1) / Double(buckets.count) }
@@ -16,8 +17,9 @@ struct StepModelTests {
         beforeSeconds: 0.01, forwardSeconds: 1, backwardSeconds: 2, afterSeconds: 0.02,
         optimiserSeconds: 0.1, readySeconds: ready),
       traffic: StepTraffic(
-        ranks: ranks, ranksPerNode: ranksPerNode, bucketBytes: buckets, ownRows: allRows / 2,
-        allRows: allRows, rowLength: 16),
+        ranks: ranks, ranksPerNode: ranksPerNode, hasLevels: levels, bucketBytes: buckets,
+        weightBytes: weights, ownRows: allRows / 2, pulledRows: pulled, summedRows: allRows,
+        rowLength: 16),
       network: NetworkFigures(
         bytesPerSecond: bytesPerSecond, latencySeconds: latency, memoryBytesPerSecond: 1e10,
         processorSecondsPerByte: processor),
@@ -55,8 +57,8 @@ struct StepModelTests {
   @Test func rowsAreHiddenByNothing() {
     let without = model().times()
     let with = model(allRows: 1000).times()
-    let sums: Double = 2 * 0.75 * 4 * 1000 * 16
-    let lists: Double = 8 * 500 * 3
+    let sums: Double = 4 * 1000 * 16
+    let lists: Double = 4 * 500 * 3
     let bytes = sums + lists
     #expect(isClose(with.bytesSent - without.bytesSent, bytes))
     #expect(abs(with.seconds - without.seconds - bytes / 1e8) < 1e-12)
@@ -89,6 +91,21 @@ struct StepModelTests {
     let two = model(ranks: 4, ranksPerNode: 2, buckets: [6e6]).times()
     #expect(isClose(two.notHiddenSeconds, 2 * 0.75 * 6e6 * 2 / 3 * 2 / 1e8))
     #expect(inside.bytesSent == two.bytesSent)
+    // Reduced on each node first, half a bucket of each rank goes over the link, there and back.
+    let levels = model(ranks: 4, ranksPerNode: 2, buckets: [6e6], levels: true).times()
+    #expect(isClose(levels.notHiddenSeconds, 2 * 0.5 * 6e6 / 1e8))
+  }
+
+  @Test func weightsOfSharesComeInBesideTheForwardPass() {
+    // Gradients go one way, weights the other: as many bytes, and nothing more is seen while the forward pass is long.
+    let plain = model().times()
+    let sharded = model(weights: [1e6, 2e6, 3e6]).times()
+    #expect(isClose(sharded.bytesSent, plain.bytesSent))
+    #expect(isClose(sharded.notHiddenSeconds, plain.notHiddenSeconds / 2))
+    // A forward pass of one second waits for weights of 1.5 s.
+    let slow = model(weights: [100e6, 100e6]).times()
+    #expect(isClose(slow.seconds - sharded.seconds, 0.5), "\(slow) \(sharded)")
+    #expect(model(pulled: 100).times().seconds > plain.seconds)
   }
 
   @Test func computingBesideTransfersIsSlowedByWhatTheyTake() {

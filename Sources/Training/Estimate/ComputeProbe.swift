@@ -36,6 +36,15 @@ struct ComputeProbe {
     var overlap: Overlap
     /// What a rank has in memory, in bytes.
     var rankBytes: Double
+
+    /// Takes away what a rank among several does not keep and update of the optimiser's state.
+    mutating func keepShare(of ranks: Int, _ probe: ComputeProbe) {
+      let columns = probe.work.method.model.configuration.hiddenSize
+      let floats = probe.buckets.floats.reduce(0, +) + probe.rowsInUse.count * columns
+      let others = Double(ranks - 1) / Double(ranks)
+      rankBytes -= 2 * Double(floats * MemoryLayout<Float>.stride) * others
+      compute.optimiserSeconds *= 1 - others
+    }
   }
 
   /// - Parameters:
@@ -169,7 +178,7 @@ struct ComputeProbe {
       let place = order[group.rank]
       let passes = work.passes(of: step, work.nodes(ranks: ranks)[place])
       let outcome = try gradientStep.run(
-        method, parameters: parameters, gradients: gradients,
+        method, parameters: &parameters, gradients: gradients,
         dropout: DropoutKey(seed: 0, stage: 0, step: index, pass: 0), passes: passes,
         batch: { work.batch(of: step, $0) }, stop: false)
       let summed = Profile.now()
@@ -184,12 +193,9 @@ struct ComputeProbe {
       let updated = Profile.now()
       if index < Self.warmup { continue }
       let final = clock.finals.max() ?? clock.recorded
-      var ready = [Double](repeating: final - start, count: buckets.floats.count)
-      if passes.passes.count == 1 {
-        ready = [Double](repeating: 0, count: buckets.floats.count)
-        for (entry, bucket) in buckets.ofEntry.enumerated() {
-          if let bucket { ready[bucket] = max(ready[bucket], clock.finals[entry] - start) }
-        }
+      var ready = [Double](repeating: 0, count: buckets.floats.count)
+      for (entry, bucket) in buckets.ofEntry.enumerated() {
+        if let bucket { ready[bucket] = max(ready[bucket], clock.finals[entry] - start) }
       }
       let moments = Moments(
         cost: Double(costs[place]), begun: (clock.begun ?? start) - start,
@@ -260,8 +266,14 @@ private struct ClockedMethod: TrainingMethod {
 
   func weights(of batch: PackedBatch) -> [[Double]] { method.weights(of: batch) }
 
+  func tableRows(of batch: PackedBatch) -> [[Int32]] { method.tableRows(of: batch) }
+
   func record(_ batch: PackedBatch, bySegment: Bool, on tape: Tape) {
-    tape.whenFinal = { [clock] in clock.isFinal($0) }
+    let whenFinal = tape.whenFinal
+    tape.whenFinal = { [clock] entry in
+      whenFinal?(entry)
+      clock.isFinal(entry)
+    }
     clock.forward { method.record(batch, bySegment: bySegment, on: tape) }
   }
 }

@@ -61,10 +61,11 @@ extension Run {
       let neighbours = request.isOneMachine ? ranks : min(ranks, request.ranksPerNode)
       progress("running steps with the share of a rank of \(ranks)")
       let means = works[0].means(ranks: ranks)
-      let outcome = try first.run(
+      var outcome = try first.run(
         ranks: ranks, neighbours: neighbours, means: means,
         model: { try firstModel(of: works[0].stage) },
         residentBefore: resident)
+      if context.configuration.shardOptimizer { outcome.keepShare(of: ranks, first) }
       var shared = network
       shared.processorSecondsPerByte *= max(1, Double(neighbours) / Double(request.cores))
       let times = works.map { work in
@@ -119,11 +120,20 @@ extension Run {
     of work: StageWork, _ means: StageWork.Means, ranks: Int, _ request: EstimateRequest,
     _ buckets: GradientBuckets
   ) -> StepTraffic {
-    let halves = context.configuration.gradientDtype == .bf16
+    let configuration = context.configuration
+    let halves = configuration.gradientDtype == .bf16
+    let isSharded = configuration.shardOptimizer && ranks > 1
+    let nodes = ranks / request.ranksPerNode
+    let treeShards = configuration.fullDeterminism ? configuration.shards : ranks
     return StepTraffic(
       ranks: ranks, ranksPerNode: request.ranksPerNode,
+      hasLevels: nodes > 1 && request.ranksPerNode > 1
+        && Levels.areNodes(
+          ofTreeOver: treeShards, machines: nodes, ranks: request.ranksPerNode),
       bucketBytes: buckets.floats.map { Double($0 * (halves ? 2 : 4)) },
-      ownRows: means.ownRows, allRows: means.allRows,
+      weightBytes: isSharded ? buckets.floats.map { Double($0 * 4) } : [],
+      ownRows: means.ownRows, pulledRows: isSharded ? means.ownedRows : 0,
+      summedRows: isSharded ? means.ownedRows : means.summedRows,
       rowLength: work.method.model.configuration.hiddenSize)
   }
 

@@ -86,9 +86,11 @@ struct StageWork: Sendable {
     var tokens = 0.0
     /// The cost of the costliest rank's share.
     var slowestCost = 0.0
-    /// The rows of the word table that a rank touches, and that any rank touches.
+    /// The rows of the word table that a rank touches.
     var ownRows = 0.0
-    var allRows = 0.0
+    /// Of them what the rank that sends most sends for their sums, or what owners give or get.
+    var summedRows = 0.0
+    var ownedRows = 0.0
   }
 
   func means(ranks: Int) -> Means {
@@ -102,14 +104,18 @@ struct StageWork: Sendable {
       let batches = nodes.map { batch(of: step, $0) }
       means.tokens += Double(batches.reduce(0) { $0 + $1.tokenCount })
       guard hasRows else { continue }
-      let rows = batches.map { Set($0.tokenIDs) }
-      means.ownRows += Double(rows.reduce(0) { $0 + $1.count }) / Double(ranks)
-      means.allRows += Double(rows.reduce(into: Set<Int32>()) { $0.formUnion($1) }.count)
+      let plan = RowPlan(
+        batches.map { Set($0.tokenIDs).sorted() },
+        tableRows: method.model.layout.entries[0].shape[0])
+      means.ownRows += Double(plan.rows.reduce(0) { $0 + $1.count }) / Double(ranks)
+      means.summedRows += Double(plan.traffic(plan.cheapest))
+      means.ownedRows += Double(plan.ownedTraffic)
     }
     means.tokens /= Double(count)
     means.slowestCost /= Double(count)
     means.ownRows /= Double(count)
-    means.allRows /= Double(count)
+    means.summedRows /= Double(count)
+    means.ownedRows /= Double(count)
     return means
   }
 

@@ -2,7 +2,8 @@
 ///
 /// A rank computes forward and backward; each bucket of gradient goes out when the last of its entries is final and the
 /// bucket before it has arrived. Ranks start together and the slowest is the one given. What computes while bytes move
-/// is slowed by it, as far as was measured. Rows of tables and the small collectives follow, hidden by nothing.
+/// is slowed by it, as far as was measured. Rows of tables and the small collectives follow, hidden by nothing. Weights
+/// of shares that other ranks have updated come in while the forward pass runs.
 public struct StepModel: Sendable, Equatable {
   public var compute: StepCompute
   public var traffic: StepTraffic
@@ -30,45 +31,56 @@ public struct StepModel: Sendable, Equatable {
       return StepTimes(seconds: alone, computeSeconds: alone, bytesSent: 0)
     }
     let passes = compute.forwardSeconds + compute.backwardSeconds
+    // The terms' weights, the lists of rows, and rows that other ranks have updated.
     var clock = compute.beforeSeconds + collective(rounds: 2)
+    if traffic.ownRows > 0 {
+      clock += collective(rounds: 2, traffic.flat(traffic.rowListBytes))
+    }
+    if traffic.pulledRows > 0 {
+      clock += collective(rounds: 3, traffic.flat(traffic.bytes(ofRows: traffic.pulledRows)))
+    }
     var computed = 0.0
+    /// Moves bytes while computing goes on, until `limit` is computed; what is left then moves alone.
+    func move(_ bytes: StepTraffic.Moved, rounds: Int, until limit: Double) {
+      let beside = collective(rounds: rounds, bytes, besideComputing: true)
+      let shared = min(beside, max(0, limit - computed) / overlap.keptShare)
+      computed = min(limit, computed + shared * overlap.keptShare)
+      clock += shared
+      if shared < beside { clock += (1 - shared / beside) * collective(rounds: rounds, bytes) }
+    }
+    // Weights that other ranks have updated: the forward pass does not end before the last are there.
+    for bytes in traffic.weightBytes.reversed() {
+      move(traffic.moved(bytes), rounds: 4, until: compute.forwardSeconds)
+    }
+    // Ranks agree on the call, then a reduce-scatter, and an all-gather unless ranks own their parts: of each, MPI asks
+    // before it sends.
+    let isSharded = !traffic.weightBytes.isEmpty
     for (ready, bytes) in zip(compute.readySeconds, traffic.bucketBytes) {
       if computed < ready {
         clock += ready - computed
         computed = ready
       }
-      // Ranks agree on the call, then a reduce-scatter and an all-gather: of each, MPI asks before it sends.
-      let sent = 2 * traffic.evenParts(of: bytes)
-      let rounds = 7 + traffic.moreRounds(of: bytes)
-      let beside = collective(rounds: rounds, bytes: sent, besideComputing: true)
-      // Computing may end before the bucket is there; the rest of it then moves alone.
-      let shared = min(beside, (passes - computed) / overlap.keptShare)
-      computed = min(passes, computed + shared * overlap.keptShare)
-      clock += shared
-      if shared < beside {
-        clock += (1 - shared / beside) * collective(rounds: rounds, bytes: sent)
-      }
+      let rounds = (isSharded ? 4 : 7) + traffic.moreRounds(of: bytes)
+      move(traffic.moved(bytes, times: isSharded ? 1 : 2), rounds: rounds, until: passes)
     }
     clock += passes - computed
-    if traffic.rowBytes > 0 {
-      // The lists of rows, then the sum over their union.
-      clock += collective(rounds: 5, bytes: traffic.rowListBytes + traffic.rowBytes)
+    if traffic.summedRows > 0 {
+      clock += collective(rounds: 3, traffic.flat(traffic.bytes(ofRows: traffic.summedRows)))
     }
     clock += collective(rounds: 2) + compute.afterSeconds + compute.optimiserSeconds
     return StepTimes(seconds: clock, computeSeconds: alone, bytesSent: traffic.bytesSent)
   }
 
-  /// A collective of so many rounds of messages, in which a rank sends `bytes` in all.
+  /// A collective of so many rounds of messages, in which a rank sends so many bytes.
   ///
   /// Ranks of one host share its link, and reach each other through memory meanwhile.
   private func collective(
-    rounds: Int, bytes: Double = 0, besideComputing: Bool = false
+    rounds: Int, _ bytes: StepTraffic.Moved = .init(), besideComputing: Bool = false
   ) -> Double {
-    let outside = bytes * traffic.outsideShare
-    let link = outside * Double(traffic.ranksPerNode) / network.bytesPerSecond
-    let memory = (bytes - outside) / network.memoryBytesPerSecond
-    let processor = bytes * network.processorSecondsPerByte
-    let slowed = besideComputing ? outside / overlap.bytesPerSecond : 0
+    let link = bytes.outside * Double(traffic.ranksPerNode) / network.bytesPerSecond
+    let memory = bytes.inside / network.memoryBytesPerSecond
+    let processor = bytes.all * network.processorSecondsPerByte
+    let slowed = besideComputing ? bytes.outside / overlap.bytesPerSecond : 0
     // A round is over when the last rank has noticed: of delays that vary as times between rare events do, the longest
     // of n is 1 + 1/2 + … + 1/n times their mean.
     let longest = (1...traffic.ranks).reduce(0) { $0 + 1 / Double($1) }
@@ -110,29 +122,62 @@ public struct StepCompute: Sendable, Equatable, Codable {
 public struct StepTraffic: Sendable, Equatable, Codable {
   public var ranks: Int
   public var ranksPerNode: Int
+  /// Whether ranks of a node reduce first, and then those of one place on all nodes.
+  public var hasLevels: Bool
   /// The bytes of each bucket of gradient, as they travel, in the order in which they do.
   public var bucketBytes: [Double]
-  /// The rows of tables that one rank touches, and that any rank touches.
+  /// The bytes of the weights of each bucket, where each rank updates a share of them; else nothing.
+  public var weightBytes: [Double]
+  /// The rows of tables that one rank touches.
   public var ownRows: Double
-  public var allRows: Double
+  /// The rows whose weights a rank sends before a step, and whose gradients after it.
+  public var pulledRows: Double
+  public var summedRows: Double
   /// The floats of a row.
   public var rowLength: Int
 
   public init(
-    ranks: Int, ranksPerNode: Int, bucketBytes: [Double], ownRows: Double, allRows: Double,
+    ranks: Int, ranksPerNode: Int, hasLevels: Bool = false, bucketBytes: [Double],
+    weightBytes: [Double] = [], ownRows: Double, pulledRows: Double = 0, summedRows: Double,
     rowLength: Int
   ) {
     precondition(ranks >= 1 && ranksPerNode >= 1, "\(ranks) ranks, \(ranksPerNode) a node")
     self.ranks = ranks
     self.ranksPerNode = min(ranks, ranksPerNode)
+    self.hasLevels = hasLevels
     self.bucketBytes = bucketBytes
+    self.weightBytes = weightBytes
     self.ownRows = ownRows
-    self.allRows = allRows
+    self.pulledRows = pulledRows
+    self.summedRows = summedRows
     self.rowLength = rowLength
   }
 
-  /// What a rank sends of a buffer of `bytes` when each other rank gets its even part.
-  func evenParts(of bytes: Double) -> Double { bytes * Double(ranks - 1) / Double(ranks) }
+  /// Bytes that a rank sends to other nodes, and to ranks of its own.
+  struct Moved: Equatable {
+    var outside = 0.0
+    var inside = 0.0
+
+    var all: Double { outside + inside }
+  }
+
+  /// Of a buffer of `bytes` that is scattered or gathered so many times.
+  func moved(_ bytes: Double, times: Double = 1) -> Moved {
+    guard hasLevels else {
+      return flat(times * bytes * Double(ranks - 1) / Double(ranks))
+    }
+    let (inner, nodes) = (Double(ranksPerNode), Double(ranks / ranksPerNode))
+    return Moved(
+      outside: times * (nodes - 1) / nodes * bytes / inner,
+      inside: times * (inner - 1) / inner * bytes)
+  }
+
+  /// Of bytes that go to all other ranks alike.
+  func flat(_ bytes: Double) -> Moved {
+    if ranks == 1 { return Moved() }
+    let outside = bytes * Double(ranks - ranksPerNode) / Double(ranks - 1)
+    return Moved(outside: outside, inside: bytes - outside)
+  }
 
   /// The rounds of a reduce-scatter of `bytes` after its first: each rank's part comes in as many pieces as there are
   /// others, none under 64 KiB.
@@ -141,21 +186,18 @@ public struct StepTraffic: Sendable, Equatable, Codable {
     return max(0, min(ranks - 1, Int((part / 65536).rounded(.up))) - 1)
   }
 
-  /// The numbers of a rank's rows, eight bytes each, to all others.
-  var rowListBytes: Double { 8 * ownRows * Double(ranks - 1) }
+  /// The numbers of a rank's rows, four bytes each, to all others.
+  var rowListBytes: Double { 4 * ownRows * Double(ranks - 1) }
 
-  /// The rows themselves: a reduce-scatter and an all-gather over the union.
-  var rowBytes: Double { 2 * evenParts(of: 4 * allRows * Double(rowLength)) }
+  func bytes(ofRows rows: Double) -> Double { 4 * rows * Double(rowLength) }
 
   /// All of a step.
   public var bytesSent: Double {
-    ranks == 1
-      ? 0 : bucketBytes.reduce(0) { $0 + 2 * evenParts(of: $1) } + rowListBytes + rowBytes
-  }
-
-  /// The share of a rank's bytes that leaves its host.
-  var outsideShare: Double {
-    ranks == 1 ? 0 : Double(ranks - ranksPerNode) / Double(ranks - 1)
+    if ranks == 1 { return 0 }
+    let times = weightBytes.isEmpty ? 2.0 : 1
+    return bucketBytes.reduce(0) { $0 + moved($1, times: times).all }
+      + weightBytes.reduce(0) { $0 + moved($1).all } + rowListBytes
+      + bytes(ofRows: pulledRows + summedRows)
   }
 }
 

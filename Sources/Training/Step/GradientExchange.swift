@@ -114,25 +114,9 @@ public enum GradientType: String, Sendable {
     acrossSum = sums?.across ?? .sum
     self.kernels = kernels
     self.treeShards = treeShards
-    var buckets: [Bucket] = []
-    var bucketOfEntry = [Int?](repeating: nil, count: layout.entries.count)
-    var isOpen = false
-    for (index, entry) in layout.entries.enumerated().reversed() {
-      guard trained[index], !entry.isTable else {
-        isOpen = false
-        continue
-      }
-      if isOpen {
-        let last = buckets.count - 1
-        buckets[last].floats = entry.offset..<buckets[last].floats.upperBound
-        buckets[last].entries = index..<buckets[last].entries.upperBound
-      } else {
-        buckets.append(
-          Bucket(floats: entry.offset..<entry.offset + entry.count, entries: index..<index + 1))
-      }
-      bucketOfEntry[index] = buckets.count - 1
-      isOpen = buckets[buckets.count - 1].floats.count * MemoryLayout<Float>.stride < bucketBytes
-    }
+    let cut = GradientBuckets(layout: layout, trained: trained, bucketBytes: bucketBytes)
+    bucketOfEntry = cut.ofEntry
+    var buckets = cut.buckets.map { Bucket(floats: $0.floats, entries: $0.entries) }
     let size = communicator.size
     let rank = communicator.rank
     let floats = buckets.reduce(0) { $0 + $1.floats.count }
@@ -172,7 +156,6 @@ public enum GradientType: String, Sendable {
       for index in buckets.indices { buckets[index].cut(by: levels, rank: rank) }
     }
     self.buckets = buckets
-    self.bucketOfEntry = bucketOfEntry
     unsafe halves = .allocate(
       capacity: type == .bf16 ? buckets.reduce(0) { max($0, $1.floats.count) } : 0)
     Thread.detachNewThread { [self] in work() }

@@ -61,6 +61,15 @@ package struct RowPlan: Sendable, Equatable {
     }.max() ?? 0
   }
 
+  /// The most rows that one rank sends or receives when each gives its rows to their owners, or owners theirs to all
+  /// that use them.
+  package var ownedTraffic: Int {
+    rows.indices.map { rank in
+      let own = counts.reduce(0) { $0 + $1[rank] } - counts[rank][rank]
+      return max(rows[rank].count - counts[rank][rank], own)
+    }.max() ?? 0
+  }
+
   /// The way that moves the fewest rows; among equals the one that copies least.
   package var cheapest: Way {
     [.dense, .toAll, .toOwners].min { traffic($0) < traffic($1) } ?? .dense
