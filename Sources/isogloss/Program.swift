@@ -18,6 +18,7 @@ enum Program {
       ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
       CheckpointCommand.command,
       BenchTrainCommand.command, BenchPredictCommand.command, BenchKernelsCommand.command,
+      BenchCollectivesCommand.command,
       DoctorCommand.command,
     ])
 
@@ -35,6 +36,7 @@ enum Program {
     case "bench train": try BenchTrainCommand.run(arguments, started: started)
     case "bench predict": try BenchPredictCommand.run(arguments)
     case "bench kernels": try BenchKernelsCommand.run(arguments)
+    case "bench collectives": try BenchCollectivesCommand.run(arguments)
     case "doctor": try DoctorCommand.run(arguments)
     default: preconditionFailure("a command \(arguments.command) that nothing runs")
     }
