@@ -7,7 +7,7 @@
 /// call throws, and the program should end with ``abort(code:)`` without touching the buffer of the
 /// call that failed, into which MPI may still write.
 ///
-/// Sums are added in the order of the ranks, by one rank per element, so every rank gets the same
+/// Sums are added in the order of their ``Reduction``, by one rank per element, so every rank gets the same
 /// bits and the same call gives the same bits each time, over MPI as over threads. One thread at a
 /// time may use a communicator; give another thread its own with ``split(color:key:)``.
 ///

@@ -177,7 +177,7 @@ extension GradientBuffer {
     storage.withMutableSpan(start..<start + entry.shape[1], body)
   }
 
-  /// Calls `body` with a whole table, of which all is touched, for a reduction in place.
+  /// Calls `body` with a whole table, for a reduction in place. Rows that are not touched must stay zero.
   public func withTable<Failure: Error>(
     _ table: Int, _ body: (inout MutableSpan<Float>) throws(Failure) -> Void
   ) throws(Failure) {

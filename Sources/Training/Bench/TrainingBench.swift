@@ -106,7 +106,7 @@ public struct TrainingBench: Sendable {
       communicator: communicator, workspace: workspace, layout: classifier.layout,
       trained: gradients.trained, shards: world, fullDeterminism: false,
       gradientType: gradientType, shardOptimizer: shardOptimizer)
-    var optimiser = AdamWState(layout: classifier.layout, share: step.share)
+    var optimiser = AdamWState(layout: classifier.layout, share: step.optimiserShare)
 
     var tokens = 0
     var rows = 0

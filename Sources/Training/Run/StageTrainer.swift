@@ -114,14 +114,14 @@ public struct StageTrainer {
     let adamW = AdamW(
       beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon,
       tableDecay: training.embeddingWeightDecay == .dense ? .dense : .touched)
-    var optimiser = AdamWState(layout: model.classifier.layout, share: step.share)
+    var optimiser = AdamWState(layout: model.classifier.layout, share: step.optimiserShare)
     var state = TrainerState(stage: stage.name, totalSteps: totalSteps, weightHash: "")
     var best: ParameterSet?
     if let checkpoint {
-      (optimiser, state, best) = try resume(from: checkpoint, share: step.share)
+      (optimiser, state, best) = try resume(from: checkpoint, share: step.optimiserShare)
       context.reporter.line("\(stage.name): continuing at step \(state.step) of \(totalSteps)")
     } else if let parent {
-      optimiser = try moments(of: parent, share: step.share)
+      optimiser = try moments(of: parent, share: step.optimiserShare)
     }
     reportStart()
 
@@ -144,7 +144,7 @@ public struct StageTrainer {
         stop: context.stopRequested())
       if outcome.stopRequested {
         try complete(step, optimiser)
-        try save(state, optimiser, step.shares)
+        try save(state, optimiser, step.optimiserShares)
         context.reporter.line("\(stage.name): stopped and saved at step \(state.step)")
         return nil
       }
@@ -182,14 +182,14 @@ public struct StageTrainer {
       if evaluates {
         try evaluate(&state, best: &best)
       }
-      if saves { try save(state, optimiser, step.shares) }
+      if saves { try save(state, optimiser, step.optimiserShares) }
     }
     if state.step < totalSteps {
       context.reporter.line(
         "\(stage.name): no better metric in \(state.evaluationsWithoutImprovement) evaluations; "
           + "stopped at step \(state.step)")
     }
-    if keepsMoments { try save(state, optimiser, step.shares) }
+    if keepsMoments { try save(state, optimiser, step.optimiserShares) }
     if training.loadBestModelAtEnd, let best { model.parameters = best }
     let result = try finish(state, meter: meter)
     return (model, result)

@@ -48,7 +48,7 @@ public struct StepOutcome: Sendable {
 /// Computes the gradient of one step over all ranks.
 ///
 /// Every rank calls it with the same shards; each works on its own node of them. With a sharded optimiser each rank
-/// gets the gradient of its ``share`` and is to update that; what the others have updated arrives in the next step, or
+/// gets the gradient of its ``optimiserShare`` and is to update that; what the others have updated arrives in the next step, or
 /// with ``complete(_:rowsInUse:)``.
 public final class GradientStep {
   private let communicator: any Communicator
@@ -61,7 +61,7 @@ public final class GradientStep {
   /// The bytes of gradients and weights that this rank sent in the last step.
   public var exchangedBytes: Int { (dense?.bytesPerStep ?? 0) + (rows?.sentBytes ?? 0) }
   /// What each rank is to update.
-  public let shares: [OptimiserShare]
+  public let optimiserShares: [OptimiserShare]
   /// The seconds for which the last step's own work was done and the sums over ranks were not.
   public var exposedSeconds: Double { dense?.exposedSeconds ?? 0 }
   private let dense: GradientExchange?
@@ -105,12 +105,12 @@ public final class GradientStep {
         communicator, workspace: workspace, layout: layout, trained: trained,
         reduction: .treeSum(shards: treeShards), isSharded: isSharded)
     }
-    shares =
+    optimiserShares =
       dense?.shares ?? (0..<communicator.size).map { _ in OptimiserShare(allOf: layout) }
   }
 
   /// What this rank is to update.
-  public var share: OptimiserShare { shares[communicator.rank] }
+  public var optimiserShare: OptimiserShare { optimiserShares[communicator.rank] }
 
   deinit { dense?.stop() }
 
@@ -198,7 +198,7 @@ public final class GradientStep {
     }
     var squares: [Double] = []
     try waiting { () throws(CollectiveError) in try exchange(gradients) }
-    squares = gradients.squares(of: isSharded ? share : nil, in: workspace)
+    squares = gradients.squares(of: isSharded ? optimiserShare : nil, in: workspace)
     if isSharded { sums += squares }
     try waiting { () throws(CollectiveError) in try sum(&sums) }
     if isSharded { squares = Array(sums[(terms * shards)...]) }

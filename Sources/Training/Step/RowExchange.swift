@@ -20,7 +20,7 @@ package final class RowExchange {
   private var outgoing = FloatBuffer(count: 1)
   private var incoming = FloatBuffer(count: 1)
 
-  /// The bytes that the last step sent from this rank.
+  /// The bytes that the last step sent from this rank, or from the one that sent more.
   package private(set) var sentBytes = 0
 
   package init(
@@ -81,11 +81,10 @@ package final class RowExchange {
       // Some at a time, so that the memory for them stays small.
       let height = max(1, (1 << 21) / columns)
       for first in stride(from: 0, to: rows.count, by: height) {
-        let part = RowPlan(
-          [rows[first..<min(first + height, rows.count)]].map(Array.init), tableRows: 0)
-        let owned = ranks.map { rank in part.union.filter { Int($0) % communicator.size == rank } }
+        let part = rows[first..<min(first + height, rows.count)]
+        let owned = ranks.map { rank in part.filter { Int($0) % ranks.count == rank } }
         let ranges = ranges(owned.map { $0.count * columns })
-        reserve(&incoming, part.union.count * columns)
+        reserve(&incoming, part.count * columns)
         incoming.withMutableSpan(ranges[rank]) { span in
           parameters.copyRows(owned[rank], ofTable: table, to: &span, in: workspace)
         }
@@ -120,7 +119,6 @@ package final class RowExchange {
       sentBytes += plan.traffic(way) * columns * MemoryLayout<Float>.stride
       switch way {
       case .dense:
-        gradients.touch(0..<Int32(plan.tableRows), ofTable: table)
         try gradients.withTable(table) { (span) throws(CollectiveError) in
           try communicator.allReduce(&span, reduction)
         }
