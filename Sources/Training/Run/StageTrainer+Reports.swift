@@ -193,11 +193,10 @@ struct ThroughputMeter {
   private var totalTokens = 0
   private let start = ContinuousClock.now
   private var lapStart = ContinuousClock.now
-  private var lastCount: ContinuousClock.Instant?
-  /// From the end of a step to the end of the next, for each pair of them.
-  private var intervals: [Float] = []
-
-  init(step: Int) {}
+  /// The end of the last step; nil where something else came after it.
+  private var lastStep: ContinuousClock.Instant?
+  private var stepSum = 0.0
+  private var stepCount = 0
 
   mutating func count(tokens: Int) {
     if lapTokens == 0 && lapSteps > 0 { lapSteps = 0 }
@@ -205,17 +204,18 @@ struct ThroughputMeter {
     lapTokens += tokens
     totalTokens += tokens
     let now = ContinuousClock.now
-    if let lastCount { intervals.append(Float(Self.seconds(now - lastCount))) }
-    lastCount = now
+    if let lastStep {
+      stepSum += Self.seconds(now - lastStep)
+      stepCount += 1
+    }
+    lastStep = now
   }
 
-  /// The mean time of a step, without those intervals that are over three times the median: something else, such as
-  /// an evaluation, was done in them.
-  var stepSeconds: Double {
-    let median = intervals.sorted().dropFirst(intervals.count / 2).first ?? 0
-    let steps = intervals.filter { $0 <= 3 * median }
-    return steps.isEmpty ? 0 : steps.reduce(0) { $0 + Double($1) } / Double(steps.count)
-  }
+  /// Something that is no step was done: the next one counts for ``stepSeconds`` from its end on.
+  mutating func interrupt() { lastStep = nil }
+
+  /// The mean time of a step, from the end of the one before; 0 if there were no two in a row.
+  var stepSeconds: Double { stepCount == 0 ? 0 : stepSum / Double(stepCount) }
 
   /// The tokens a second and the seconds of the lap, which ends.
   mutating func lap() -> (speed: Double, seconds: Double) {

@@ -125,7 +125,7 @@ public struct StageTrainer {
     }
     reportStart()
 
-    var meter = ThroughputMeter(step: state.step)
+    var meter = ThroughputMeter()
     var lossSum = 0.0
     var lossSteps = 0
     var waitedBefore = 0.0
@@ -183,6 +183,7 @@ public struct StageTrainer {
         try evaluate(&state, best: &best)
       }
       if saves { try save(state, optimiser, step.optimiserShares) }
+      if evaluates || saves { meter.interrupt() }
     }
     if state.step < totalSteps {
       context.reporter.line(

@@ -220,7 +220,8 @@ public enum GradientType: String, Sendable {
     }
   }
 
-  /// Waits until the weights of some entries are there, or until it is known that they will not be.
+  /// Waits until the weights of some entries are there, or until it is known that they will not be: what they wait for
+  /// is a collective, which has a time-out.
   package func waitForWeights(_ entries: Range<Int>) {
     lock.lock()
     defer { lock.unlock() }
