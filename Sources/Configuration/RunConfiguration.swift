@@ -69,6 +69,10 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
   public var shardOptimizer = false
   /// Seconds that a rank waits for the others before it gives up.
   public var ddpTimeout = 1800
+  /// Steps between comparisons of the weights of all ranks; 0 for none.
+  public var replicaCheckSteps = 500
+  /// Whether each rank logs what its own gradient of each step was.
+  public var logGradients = false
   public var outputDirectory: String
   /// In the order they run, at least one; names are unique.
   public var stages: [Stage]

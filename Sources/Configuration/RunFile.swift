@@ -20,6 +20,8 @@ struct RunFile: ConfigRecord {
   var ddpBucketCapMb: Placed<Int>?
   var shardOptimizer: Placed<Bool>?
   var ddpTimeout: Placed<Int>?
+  var replicaCheckSteps: Placed<Int>?
+  var logGradients: Placed<Bool>?
   var outputDir: Placed<String>?
   var stages: Placed<[Placed<StageFile>]>?
   var training = TrainingFile()
@@ -77,6 +79,12 @@ struct RunFile: ConfigRecord {
     Field(
       "ddp_timeout", \.ddpTimeout, .inside(1...1_000_000), into: \.ddpTimeout,
       "Seconds a rank waits for the others before it gives up."),
+    Field(
+      "replica_check_steps", \.replicaCheckSteps, .atLeast(0), into: \.replicaCheckSteps,
+      "Steps between comparisons of the weights of all ranks; 0 for none."),
+    Field(
+      "log_gradients", \.logGradients, into: \.logGradients,
+      "Each rank logs a hash and norms of its own gradient every step, for isogloss replay."),
     Field(
       "output_dir", \.outputDir, .notEmpty, default: "required, or --out",
       "The run's directory; not one that holds another run."),

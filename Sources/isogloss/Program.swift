@@ -88,7 +88,7 @@ enum Program {
       case .configuration: 78
       case .data: 65
       case .io: 74
-      case .notFinite, .elsewhere: 70
+      case .notFinite, .diverged, .elsewhere: 70
       }
     default: 70
     }

@@ -33,7 +33,7 @@ public struct Run {
   /// Every rank reads them, so that a batch needs no exchange.
   public init(
     _ configuration: RunConfiguration, communicator: any Communicator, workspace: Workspace,
-    reporter: Reporter, programVersion: String,
+    reporter: Reporter, programVersion: String, checks: RunChecks = RunChecks(),
     stopRequested: @escaping @Sendable () -> Bool
   ) throws {
     let (tokenizer, base) = try Self.tokenizer(configuration)
@@ -57,7 +57,7 @@ public struct Run {
       configuration: configuration, corpora: corpora, tokenizer: tokenizer, baseConfig: base,
       communicator: communicator, workspace: workspace, reporter: reporter, log: nil,
       facts: communicator.rank == 0 ? try RunFacts(configuration, corpora) : nil,
-      programVersion: programVersion, stopRequested: stopRequested)
+      programVersion: programVersion, stopRequested: stopRequested, checks: checks)
     encoderConfiguration = encoder
   }
 

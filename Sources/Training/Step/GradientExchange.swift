@@ -69,6 +69,7 @@ public enum GradientType: String, Sendable {
   private let lock = NSCondition()
   // What follows is read and written under the lock.
   private var gradients: GradientBuffer?
+  private var digest: GradientDigest?
   private var missing: [Int] = []
   private var done = 0
   /// Whose weights are being gathered, and the buckets of them, from the last one on, that are there.
@@ -172,9 +173,12 @@ public enum GradientType: String, Sendable {
   }
 
   /// Takes up a step whose gradients will be left in `gradients`.
-  package func begin(_ gradients: GradientBuffer) {
+  ///
+  /// - Parameter digest: Told each bucket's entries before they are summed.
+  package func begin(_ gradients: GradientBuffer, digest: GradientDigest? = nil) {
     lock.withLock {
       self.gradients = gradients
+      self.digest = digest
       missing = buckets.map(\.entries.count)
       done = 0
     }
@@ -243,7 +247,7 @@ public enum GradientType: String, Sendable {
   // MARK: The thread
 
   private enum Work {
-    case sum(Int, GradientBuffer)
+    case sum(Int, GradientBuffer, GradientDigest?)
     case gather(Int, ParameterSet)
   }
 
@@ -252,7 +256,8 @@ public enum GradientType: String, Sendable {
       let start = Profile.now()
       do throws(CollectiveError) {
         switch work {
-        case .sum(let bucket, let gradients):
+        case .sum(let bucket, let gradients, let digest):
+          digest?.note(buckets[bucket].entries, of: gradients)
           try sum(buckets[bucket], of: gradients)
           end("bucket \(bucket)", since: start) { done += 1 }
         case .gather(let bucket, let weights):
@@ -289,7 +294,9 @@ public enum GradientType: String, Sendable {
         self.weights = nil
         lock.broadcast()
       }
-      if let gradients, done < buckets.count, missing[done] == 0 { return .sum(done, gradients) }
+      if let gradients, done < buckets.count, missing[done] == 0 {
+        return .sum(done, gradients, digest)
+      }
       lock.wait()
     }
   }
