@@ -128,17 +128,24 @@ public struct Run {
       var checkpoint: String?
       if resume != .no { checkpoint = try newestCheckpoint(place) }
       if let path = named { (checkpoint, named) = (path, nil) }
-      var trainer = StageTrainer(
-        context: context, stage: stage, index: index, directory: place,
-        model: try firstModel(of: stage))
-      trainer.keepsMoments = hasHeir(stage)
-      if !stage.resetOptimizer, case .stage(let name) = stage.start {
-        trainer.parent = context.configuration.stages.first { $0.name == name }.map(stageDirectory)
-      }
+      var trainer = try trainer(ofStage: index, context)
       guard let (_, result) = try trainer.run(from: checkpoint) else { return nil }
       results.append(result)
     }
     return results
+  }
+
+  /// What trains a stage from its first weights.
+  func trainer(ofStage index: Int, _ context: RunContext) throws -> StageTrainer {
+    let stage = context.configuration.stages[index]
+    var trainer = StageTrainer(
+      context: context, stage: stage, index: index, directory: stageDirectory(stage),
+      model: try firstModel(of: stage))
+    trainer.keepsMoments = hasHeir(stage)
+    if !stage.resetOptimizer, case .stage(let name) = stage.start {
+      trainer.parent = context.configuration.stages.first { $0.name == name }.map(stageDirectory)
+    }
+    return trainer
   }
 
   // MARK: Directories

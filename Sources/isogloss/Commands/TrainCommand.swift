@@ -27,6 +27,10 @@ enum TrainCommand {
         "dry-run",
         "Prints the resolved config, steps, ledger and memory, and trains nothing."),
       Option("help-config", "Lists every key of a config, its default and its meaning."),
+      Option(
+        "debug",
+        "Checks every batch, operation, gradient and update, says where a number first is not finite, "
+          + "and logs gradients for replay; slower, to the same bits."),
       Option("profile", "Prints what each operation took and its share of this machine's peak."),
       Option(
         "trace", value: "FILE",
@@ -46,7 +50,14 @@ enum TrainCommand {
       case "auto": .auto
       case .some(let path): .checkpoint(path)
       }
-    let communicator = try Ranks.join(timeoutSeconds: Double(configuration.ddpTimeout))
+    let checks = RunChecks(
+      isDebug: arguments.has("debug"),
+      fault: try ProcessInfo.processInfo.environment[Fault.variable].map { try Fault($0) })
+    // Who stops a rank in a debugger does not want the others to end the run.
+    let timeout =
+      checks.isDebug && Debugger.isAttached
+      ? Debugger.patientSeconds : Double(configuration.ddpTimeout)
+    let communicator = try Ranks.join(timeoutSeconds: timeout)
     var finished = true
     if let ranks = try arguments.integer("simulate-ranks", in: 1...4096) {
       guard communicator.size == 1 else {
@@ -55,12 +66,12 @@ enum TrainCommand {
       }
       finished = try ThreadGroup.run(
         ranks: ranks,
-        settings: CollectiveSettings(timeoutSeconds: Double(configuration.ddpTimeout))
+        settings: CollectiveSettings(timeoutSeconds: timeout)
       ) { communicator in
-        try train(configuration, resume: resume, arguments, over: communicator)
+        try train(configuration, resume: resume, checks, arguments, over: communicator)
       }.allSatisfy(\.self)
     } else {
-      finished = try train(configuration, resume: resume, arguments, over: communicator)
+      finished = try train(configuration, resume: resume, checks, arguments, over: communicator)
     }
     try Ranks.leave()
     if !finished { exit(130) }
@@ -68,7 +79,8 @@ enum TrainCommand {
 
   /// Runs the stages on one rank. False if they were stopped, and saved, before their end.
   private static func train(
-    _ configuration: RunConfiguration, resume: Run.Resume, _ arguments: ParsedArguments,
+    _ configuration: RunConfiguration, resume: Run.Resume, _ checks: RunChecks,
+    _ arguments: ParsedArguments,
     over communicator: any Communicator
   ) throws -> Bool {
     let reporter = communicator.rank == 0 ? Ranks.reporter() : .silent
@@ -102,7 +114,7 @@ enum TrainCommand {
     }
     let run = try Run(
       configuration, communicator: communicator, workspace: workspace, reporter: reporter,
-      programVersion: Program.version, stopRequested: { Signals.stopRequested })
+      programVersion: Program.version, checks: checks, stopRequested: { Signals.stopRequested })
     if arguments.has("dry-run") {
       if communicator.rank == 0 { print(try run.plan(), terminator: "") }
       return true
