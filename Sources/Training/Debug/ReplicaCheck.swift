@@ -36,10 +36,12 @@ package enum ReplicaCheck {
     }
     let name = first.map { parameters.layout.entries[$0].name } ?? "none"
     let names = others.map(String.init).joined(separator: ", ")
+    let whose =
+      most == 1 ? "those of rank \(hashes.firstIndex(of: usual) ?? 0)" : "those of \(most)"
     throw RunError(
       .diverged,
-      "\(place()) the weights of rank\(others.count == 1 ? "" : "s") \(names) differ from those of "
-        + "the other \(most), first in \(name); go on from the last checkpoint with --resume auto, "
-        + "and look at the memory and processor of that machine if it happens again")
+      "\(place()) the weights of rank\(others.count == 1 ? "" : "s") \(names) differ from \(whose)"
+        + "\(most == 1 ? "" : " ranks"), first in \(name); go on from the last checkpoint with --resume "
+        + "auto, and look at the memory and processor of that machine if it happens again")
   }
 }

@@ -90,6 +90,13 @@ extension StageTrainer {
       try context.communicator.allReduce(&flags, .sum)
       bad = flags.indices.filter { flags[$0] > 0 }
     }
+    guard !bad.isEmpty else {
+      // Nothing that the sentences give is at fault: the same steps once more may well go through.
+      return RunError(
+        .notFinite,
+        "the gradient of step \(step + 1) of stage '\(stage.name)' is not finite on some rank, and is "
+          + "when it is made again: go on with --resume auto, with --debug to see the rank")
+    }
     let members = bad.flatMap { shards[$0] }.map { items[items.startIndex + $0] }
     let codes = Set(members.map(\.language)).sorted().map { context.corpora[$0].code }
     let splits = context.corpora.compactMap(\.train)

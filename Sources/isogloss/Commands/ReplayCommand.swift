@@ -48,7 +48,9 @@ enum ReplayCommand {
     let asked = Precision(rawValue: replay.configuration.precision.rawValue) ?? .fp32
     let kernels = try KernelTable.chosen()
     let threads = try threads(arguments, ranks: replay.ranks)
-    let outcome = try replay.run(reporter: reporter, programVersion: Program.version) {
+    // What a run tells of itself was told when it ran.
+    let quiet = Reporter(line: { _ in }, progress: reporter.progress)
+    let outcome = try replay.run(reporter: quiet, programVersion: Program.version) {
       Workspace(
         kernels: kernels, threadCount: threads, precision: kernels.precision(asked))
     }
@@ -69,8 +71,10 @@ enum ReplayCommand {
   }
 
   private static func printText(_ outcome: Replay.Outcome) {
+    Ranks.clearProgress()
+    print("sentences of the rank:")
     for sentence in outcome.replayed.sentences {
-      print("\(sentence.language)  \(sentence.path):\(sentence.line)")
+      print("  \(sentence.language)  \(sentence.path):\(sentence.line)")
     }
     print("loss of the rank, summed: \(list(outcome.losses))")
     print("norm of the rank's gradient: \(outcome.norm)")
