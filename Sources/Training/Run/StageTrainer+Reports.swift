@@ -95,7 +95,7 @@ extension StageTrainer {
       return RunError(
         .notFinite,
         "the gradient of step \(step + 1) of stage '\(stage.name)' is not finite on some rank, and is "
-          + "when it is made again: go on with --resume auto, with --debug to see the rank")
+          + "finite when it is made again: go on with --resume auto, and --debug to see which rank")
     }
     let members = bad.flatMap { shards[$0] }.map { items[items.startIndex + $0] }
     let codes = Set(members.map(\.language)).sorted().map { context.corpora[$0].code }

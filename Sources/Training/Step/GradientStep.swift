@@ -179,13 +179,12 @@ public final class GradientStep {
     gradients.reset()
     dense?.begin(gradients, digest: watch?.digest)
     watch?.finding = nil
-    accumulate(
-      passes, into: gradients, level: 0,
-      whenFinal: { [dense, watch] entry in
-        watch?.poison(entry, of: gradients)
-        dense?.isFinal(entry)
-      }
-    ) { range, gradients, whenFinal in
+    let whenFinal = { [dense, watch] (entry: Int) in
+      watch?.poison(entry, of: gradients)
+      dense?.isFinal(entry)
+    }
+    accumulate(passes, into: gradients, level: 0, whenFinal: whenFinal) {
+      range, gradients, whenFinal in
       let index = ranges.firstIndex(of: range) ?? 0
       let tape = Tape(
         workspace: workspace, parameters: weightSet, gradients: gradients, dropout: dropout)
