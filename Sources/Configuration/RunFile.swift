@@ -22,6 +22,7 @@ struct RunFile: ConfigRecord {
   var ddpTimeout: Placed<Int>?
   var replicaCheckSteps: Placed<Int>?
   var logGradients: Placed<Bool>?
+  var preemptionSignal: Placed<RunConfiguration.PreemptionSignal>?
   var outputDir: Placed<String>?
   var stages: Placed<[Placed<StageFile>]>?
   var training = TrainingFile()
@@ -85,6 +86,9 @@ struct RunFile: ConfigRecord {
     Field(
       "log_gradients", \.logGradients, into: \.logGradients,
       "Each rank logs a hash and norms of its own gradient every step, for isogloss replay."),
+    Field(
+      "preemption_signal", \.preemptionSignal, into: \.preemptionSignal,
+      "At which all ranks save and end with exit code 75."),
     Field(
       "output_dir", \.outputDir, .notEmpty, default: "required, or --out",
       "The run's directory; not one that holds another run."),

@@ -128,9 +128,9 @@ public struct Replay: Sendable {
       let run = try Run(
         configuration, communicator: communicator, workspace: workspace,
         reporter: communicator.rank == 0 ? reporter : .silent, programVersion: programVersion,
-        checks: shared, stopRequested: { false })
+        checks: shared, stopRequested: { nil })
       var trainer = try run.trainer(ofStage: stageIndex, run.context)
-      guard try trainer.run(from: checkpoint) == nil else {
+      guard case .stopped = try trainer.run(from: checkpoint) else {
         throw RunError(.data, "the stage ended before the step")
       }
       return NumericsID.of(workspace.kernels, workspace.precision)
