@@ -1,4 +1,5 @@
 internal import CKernels
+import Synchronization
 
 /// Looks at what each operation of a tape leaves, and keeps the first number that is not finite.
 ///
@@ -48,17 +49,19 @@ public final class TapeCheck {
   private var written: [Tensor] = []
   /// The entries whose weights have been looked at.
   private var known: Set<Int> = []
+  private let lock = Mutex(())
 
   public init() {}
 
-  /// Looks at the weights of a parameter that is no table.
-  func weights(_ parameter: Parameter, of parameters: ParameterSet, operation: String = "") {
-    for entry in parameter.entries where finding == nil && known.insert(entry).inserted {
-      let entry = parameters.layout.entries[entry]
-      if entry.isTable { continue }
-      let base = unsafe UnsafePointer(parameters.storage.base + entry.offset)
-      unsafe note(
-        .weight, operation, scope, entry, at: firstBad(base, entry.count), from: base)
+  /// Looks at the weights of a parameter that is no table. Several threads may ask for it.
+  func weights(_ parameter: Parameter, of parameters: ParameterSet) {
+    lock.withLock { _ in
+      for entry in parameter.entries where finding == nil && known.insert(entry).inserted {
+        let entry = parameters.layout.entries[entry]
+        if entry.isTable { continue }
+        let base = unsafe UnsafePointer(parameters.storage.base + entry.offset)
+        unsafe note(.weight, "", scope, entry, at: firstBad(base, entry.count), from: base)
+      }
     }
   }
 

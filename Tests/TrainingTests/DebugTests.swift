@@ -26,8 +26,8 @@ import Training
   }
 
   /// The folder of a model after two steps.
-  private func model(_ small: SmallRun) throws -> String {
-    _ = try SmallRun.execute(try small.configuration("run", ["max_steps=2"]))
+  private func model(_ small: SmallRun, _ overrides: [String] = []) throws -> String {
+    _ = try SmallRun.execute(try small.configuration("run", overrides + ["max_steps=2"]))
     return small.folder + "/run/train/model"
   }
 
@@ -56,6 +56,17 @@ import Training
     try put(.nan, at: 2 * 32 + 5, of: "bert." + name, in: model)
     let text = message(of: try next(model, small))
     #expect(text.contains("\(name) holds nan at [2, 5], on rank 0 in step 1 of stage 'train'"))
+  }
+
+  @Test func aWeightOfAChainIsNamed() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let model = try model(small, ["head=crf"])
+    try put(.infinity, at: 1, of: "crf.end_transitions", in: model)
+    try put(.infinity, at: 1, of: "crf.transitions", in: model)
+    let text = message(of: try next(model, small, ["head=crf"]))
+    #expect(
+      text.contains("crf.end_transitions holds inf at [0, 1], on rank 0 in step 1"), "\(text)")
   }
 
   /// A piece that one sentence has, whose row is so large that its sum with that of its position overflows.

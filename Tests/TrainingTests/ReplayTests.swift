@@ -149,6 +149,36 @@ import Training
     #expect(throws: UsageError.self) { _ = try replay(run, rank: 0, step: 1) }
   }
 
+  /// What a log says is not trusted: nothing is written, and nothing traps.
+  @Test func aLogOfAnotherRunIsRefused() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    try train(try small.configuration("run", ["log_gradients=true", "max_steps=3"]), ranks: 2)
+    let run = small.folder + "/run"
+    let log = run + "/train/gradients/rank-0.jsonl"
+    let text = try String(contentsOfFile: log, encoding: .utf8)
+    func message(_ text: String, step: Int) throws -> String {
+      try text.write(toFile: log, atomically: true, encoding: .utf8)
+      let before = try files(run)
+      defer { #expect((try? files(run)) == before) }
+      do {
+        return "equal: \(try replay(run, rank: 0, step: step).outcome.isEqual)"
+      } catch {
+        return "\(error)"
+      }
+    }
+    #expect(try message(text, step: 3) == "equal: true")
+    let later = text.replacing("\"step\":3}", with: "\"step\":9}")
+    #expect(try message(later, step: 9).contains("the stage ended before step 9"))
+    let many = text.replacing("\"ranks\":2", with: "\"ranks\":9")
+    #expect(try message(many, step: 2).contains("9 ranks of a run of 8 shards"))
+    let none = text.replacing("\"ranks\":2", with: "\"ranks\":0")
+    #expect(try message(none, step: 2).contains("rank 0 of 0"))
+    #expect(try message("{}\n", step: 2).contains("is no log of gradients"))
+    let cut = text.replacing("\"norms\":[", with: "\"norms\":[1,")
+    #expect(try message(cut, step: 2) == "equal: true")
+  }
+
   /// A step whose gradient is not finite is logged too, and made again.
   @Test func aStepThatFailedIsReplayed() throws {
     let small = try SmallRun()

@@ -212,6 +212,8 @@ public struct StageTrainer {
       }
       if evaluates || saves { meter.interrupt() }
     }
+    // The step that it is for is not of this stage's course.
+    if context.checks.replay != nil { return .stopped(.interrupt) }
     if state.step < totalSteps {
       context.reporter.line(
         "\(stage.name): no better metric in \(state.evaluationsWithoutImprovement) evaluations; "
