@@ -97,7 +97,8 @@ public enum MPIWorld {
         throw TransportFailure(code: error.code, detail: error.detail)
       }
       let activity = RankActivity(
-        rank: transport.rank, hosts: names.map { String(decoding: $0, as: UTF8.self) })
+        rank: transport.rank, hosts: names.map { String(decoding: $0, as: UTF8.self) },
+        isShown: true)
       let world = RankGroup(transport, settings: settings, activity: activity)
       if transport.size > 1 { world.watch(on: try transport.duplicate()) }
       return world

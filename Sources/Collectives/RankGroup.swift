@@ -292,7 +292,7 @@ import Synchronization
     var sleep = 0.00001
     var shown = 0  // the requests that the shown text speaks of
     var showsText = false
-    defer { if showsText { CurrentWait.release() } }
+    defer { if showsText { ShownText.wait.release() } }
     while true {
       var index = 0
       while index < pending.count {
@@ -330,13 +330,13 @@ import Synchronization
         sched_yield()
         continue
       }
-      if !showsText { showsText = CurrentWait.take() }
+      if !showsText { showsText = ShownText.wait.take() }
       if shown != pending.count {
         shown = pending.count
         let others = ranksWaited(pending)
         activity.wait(inCall: use.number, for: others.map { jobRanks[$0] })
         if showsText {
-          CurrentWait.show("rank \(jobRank) waiting in \(use.call) for \(named(others))")
+          ShownText.wait.show("rank \(jobRank) waiting in \(use.call) for \(named(others))")
         }
       }
       usleep(UInt32(sleep * 1e6))

@@ -92,7 +92,7 @@ import Testing
       if group.rank == 1 {
         for _ in 0..<20_000 where line != expected {
           usleep(1000)
-          line = unsafe String(cString: CurrentWait.text)
+          line = unsafe String(cString: ShownText.wait.text)
         }
       }
       var values = [Float](repeating: 0, count: 123)
@@ -100,7 +100,7 @@ import Testing
       return line
     }
     #expect(seen[1] == expected)
-    #expect(unsafe String(cString: CurrentWait.text) != expected)
+    #expect(unsafe String(cString: ShownText.wait.text) != expected)
   }
 
   @Test func waitingCallsTheHook() throws {

@@ -10,6 +10,8 @@ public final class RankActivity: Sendable {
   /// The machine of each rank.
   public let hosts: [String]
   let rank: Int
+  /// Whether what it does is shown as this process's: not with several ranks as threads.
+  private let isShown: Bool
 
   private struct State {
     var position = RunPosition()
@@ -30,7 +32,8 @@ public final class RankActivity: Sendable {
     var waitsFor: [Int] = []
   }
 
-  init(rank: Int, hosts: [String]) {
+  init(rank: Int, hosts: [String], isShown: Bool = false) {
+    self.isShown = isShown
     self.rank = rank
     self.hosts = hosts
     state = Mutex(State())
@@ -40,13 +43,27 @@ public final class RankActivity: Sendable {
   /// Where the run is. All ranks have to be at the same place whenever they communicate.
   public var position: RunPosition {
     get { state.withLock { $0.position } }
-    set { state.withLock { $0.position = newValue } }
+    set {
+      state.withLock { state in
+        state.position = newValue
+        show(state)
+      }
+    }
   }
 
   /// What the rank does from now on, in a few words.
   public func begin(_ operation: String) {
     let now = monotonicSeconds()
-    state.withLock { ($0.operation, $0.since) = (operation, now) }
+    state.withLock { state in
+      (state.operation, state.since) = (operation, now)
+      show(state)
+    }
+  }
+
+  private func show(_ state: State) {
+    guard isShown else { return }
+    let step = state.position.step > 0 ? ", step \(state.position.step)" : ""
+    ShownText.operation.show(state.operation + step)
   }
 
   // MARK: Calls
