@@ -257,10 +257,11 @@ struct CommandLineTests {
 
   @Test func doctorNamesOversubscription() throws {
     let outcome = try Program.run(["doctor", "--json", "--threads", "1000"])
-    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(outcome.code == 1, "\(outcome.error)")
     let report = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
-    let findings = try #require((report as? [String: Any])?["findings"] as? [String])
-    #expect(findings.count == 1 && findings[0].contains("1000 threads share"))
+    let findings = try #require((report as? [String: Any])?["findings"] as? [[String: String]])
+    #expect(findings.count == 1 && findings[0]["problem"]?.contains("1000 threads share") ?? false)
+    #expect(findings.first?["fix"]?.contains("--threads") ?? false)
     let facts = try #require((report as? [String: Any])?["facts"] as? [String: String])
     #expect(facts["numerics"]?.contains("kernels, OpenBLAS") ?? false)
   }
