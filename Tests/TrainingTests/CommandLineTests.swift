@@ -266,6 +266,19 @@ struct CommandLineTests {
     #expect(facts["numerics"]?.contains("kernels, OpenBLAS") ?? false)
   }
 
+  /// Tasks that srun started without PMI would each run alone: the first says so, and the others nothing.
+  @Test func doctorNamesALaunchWhoseRanksAreAlone() throws {
+    let srun = ["/usr/bin/env", "-u", "PMIX_RANK", "SLURM_STEP_NUM_TASKS=2"]
+    let first = try Program.run(["doctor"], launcher: srun + ["SLURM_PROCID=0"])
+    #expect(first.code == 1, "\(first.error)")
+    let problems = first.output.split(separator: "\n").filter { $0.hasPrefix("problem: ") }
+    #expect(problems.count == 1, "\(first.output)")
+    #expect(problems.first?.hasPrefix("problem: launch: rank 0 of 1, although") ?? false)
+    #expect(problems.first?.contains("srun --mpi=pmi") ?? false)
+    let second = try Program.run(["doctor"], launcher: srun + ["SLURM_PROCID=1"])
+    #expect(second.code == 0 && second.output.isEmpty, "\(second.output)")
+  }
+
   /// A table without bf16 instructions trains in fp32 and says so, or rounds as bf16 does if it is told to.
   @Test func bf16FallsBackAndSaysSo() throws {
     let small = try SmallRun(sentences: 40)

@@ -18,13 +18,18 @@ extension GroupFacts {
       }
     }
     return alike.map { cores, threads, ranks in
-      let each = ranks.count > 1 ? " each" : ""
+      let each = ranks.count > 1 ? "are bound to that many each" : "is bound to that many"
+      let problem = "\(threads) threads share \(counted(cores)): \(place(of: ranks)) \(each)"
+      guard self.ranks.count > 1 else {
+        return Finding(
+          .binding, problem,
+          fix: "set --threads to \(cores), or give the process more cores (taskset, srun "
+            + "--cpus-per-task=\(threads))")
+      }
       return Finding(
-        .binding,
-        "\(threads) threads share \(counted(cores)): \(place(of: ranks)) \(ranks.count > 1 ? "are" : "is") "
-          + "bound to that many\(each) (Open MPI binds to one core with 2 ranks or fewer)",
+        .binding, problem + " (Open MPI binds to one core with 2 ranks or fewer)",
         fix: "start with Launch/mpirun, or mpirun --map-by slot:PE=\(threads) --bind-to core, or "
-          + "--bind-to none; or set --threads to \(cores)")
+          + "srun --cpus-per-task=\(threads); or set --threads to \(cores)")
     }
   }
 

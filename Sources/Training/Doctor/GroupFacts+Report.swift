@@ -30,9 +30,9 @@ extension GroupFacts {
       facts.append(
         (
           "link to \(link.hostName) (rank \(link.rank))",
-          String(
-            format: "%.0f µs, %.0f MB/s there, %.0f MB/s back", link.latencySeconds * 1e6,
-            link.outBytesPerSecond * 1e-6, link.inBytesPerSecond * 1e-6)
+          String(format: "%.0f µs, ", link.latencySeconds * 1e6)
+            + "\(LinkFacts.text(link.outBytesPerSecond)) there, "
+            + "\(LinkFacts.text(link.inBytesPerSecond)) back"
         ))
     }
     if let output {

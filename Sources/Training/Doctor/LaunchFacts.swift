@@ -98,10 +98,16 @@ public struct LaunchFacts: Sendable, Equatable {
       "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS",
       "SLURM_PROCID",
     ]
-    let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
-    let library: Library? =
-      maps.contains("/libmpich") ? .mpich : maps.contains("/libmpi.") ? .openMPI : nil
     return LaunchFacts(
-      variables: environment.filter { names.contains($0.key) }, library: library)
+      variables: environment.filter { names.contains($0.key) },
+      library: library(
+        mapped: FileManager.default.contents(atPath: "/proc/self/maps")
+          .map { String(decoding: $0, as: UTF8.self) } ?? ""))
+  }
+
+  /// The library by the files that a process has mapped. Either may be called libmpi; their versions differ.
+  package static func library(mapped text: String) -> Library? {
+    if text.contains("/libmpich") || text.contains("/libmpi.so.12") { return .mpich }
+    return text.contains("/libopen-pal") || text.contains("/libmpi.so") ? .openMPI : nil
   }
 }

@@ -72,8 +72,8 @@ public struct LinkFacts: Sendable, Equatable, Codable {
 
   private var place: String { "\(hostName) (rank \(rank))" }
 
-  private static func text(_ bytesPerSecond: Double) -> String {
-    String(format: "%.0f MB/s", bytesPerSecond * 1e-6)
+  static func text(_ bytesPerSecond: Double) -> String {
+    String(format: bytesPerSecond < 10e6 ? "%.1f MB/s" : "%.0f MB/s", bytesPerSecond * 1e-6)
   }
 
   /// A sum over two hosts moves the gradient once out of each and once in.
@@ -86,7 +86,10 @@ public struct LinkFacts: Sendable, Equatable, Codable {
   // MARK: Measuring
 
   private static let roundTrips = 21
-  private static let payloadBytes = 4 << 20
+  private static let tag = 1
+  /// What rank 0 asks a peer for by a small message: how many bytes come, how many (negative) it is to send, or these.
+  private static let echo: Int64 = 0
+  private static let lastWord = Int64.min
 
   /// Measures the links one after the other. Every rank calls it, with the facts of all ranks; the result is rank 0's,
   /// and empty on the others.
@@ -108,45 +111,84 @@ public struct LinkFacts: Sendable, Equatable, Codable {
   private static func measure(
     over communicator: any Communicator, to peer: RankFacts
   ) throws(CollectiveError) -> LinkFacts {
-    var small = [Int64(0)]
+    func tell(_ word: Int64) throws(CollectiveError) {
+      try send([word], over: communicator, to: peer.rank)
+    }
+    func hear() throws(CollectiveError) {
+      var words = [Int64(0)]
+      var span = words.mutableSpan
+      try communicator.receive(into: &span, from: peer.rank, tag: tag)
+    }
     var trips: [Double] = []
-    for trip in 0..<roundTrips {
+    for _ in 0..<roundTrips {
       let start = Profile.now()
-      try communicator.send(small.span, to: peer.rank, tag: trip)
-      var span = small.mutableSpan
-      try communicator.receive(into: &span, from: peer.rank, tag: trip)
+      try tell(echo)
+      try hear()
       trips.append(Profile.now() - start)
     }
     trips.sort()
-    var large = [UInt8](repeating: 1, count: payloadBytes)
-    var (out, back) = (Double.infinity, Double.infinity)
-    // The first one may still set up connections.
-    for turn in 0..<2 {
-      var start = Profile.now()
-      try communicator.send(large.span, to: peer.rank, tag: roundTrips + turn)
-      out = min(out, Profile.now() - start)
-      start = Profile.now()
-      var span = large.mutableSpan
-      try communicator.receive(into: &span, from: peer.rank, tag: roundTrips + turn)
-      back = min(back, Profile.now() - start)
+    let trip = trips[roundTrips / 2]
+    func turn(_ count: Int) throws(CollectiveError) -> (out: Double, back: Double) {
+      var bytes = [UInt8](repeating: 1, count: count)
+      let start = Profile.now()
+      try tell(Int64(count))
+      try send(bytes, over: communicator, to: peer.rank)
+      // Sent is what the system has taken; heard of is what has come.
+      try hear()
+      let middle = Profile.now()
+      try tell(-Int64(count))
+      var span = bytes.mutableSpan
+      try communicator.receive(into: &span, from: peer.rank, tag: tag)
+      let end = Profile.now()
+      return (
+        Double(count) / max(1e-9, middle - start - trip),
+        Double(count) / max(1e-9, end - middle - trip)
+      )
     }
+    // A small one sets up connections, and tells whether the link is fast enough for large ones.
+    var best = try turn(1 << 18)
+    if min(best.out, best.back) > 1e6 {
+      best = try turn(4 << 20)
+      // What a fast link carries is seen only if nothing else takes the time.
+      for _ in 0..<(min(best.out, best.back) > 200e6 ? 8 : 2) {
+        let next = try turn(4 << 20)
+        best = (max(best.out, next.out), max(best.back, next.back))
+      }
+    }
+    try tell(lastWord)
     return LinkFacts(
-      rank: peer.rank, hostName: peer.hostName, latencySeconds: trips[roundTrips / 2] / 2,
-      outBytesPerSecond: Double(payloadBytes) / out, inBytesPerSecond: Double(payloadBytes) / back)
+      rank: peer.rank, hostName: peer.hostName, latencySeconds: trip / 2,
+      outBytesPerSecond: best.out, inBytesPerSecond: best.back)
   }
 
-  private static func answer(over communicator: any Communicator) throws(CollectiveError) {
-    var small = [Int64(0)]
-    for trip in 0..<roundTrips {
-      var span = small.mutableSpan
-      try communicator.receive(into: &span, from: 0, tag: trip)
-      try communicator.send(small.span, to: 0, tag: trip)
+  private static func send<E: CollectiveElement>(
+    _ values: [E], over communicator: any Communicator, to peer: Int
+  ) throws(CollectiveError) {
+    // Not `values.span`: Swift 6.3 drops the stores into an array literal that only a span reads.
+    try unsafe values.withUnsafeBufferPointer { values throws(CollectiveError) in
+      try communicator.send(unsafe Span(_unsafeElements: values), to: peer, tag: tag)
     }
-    var large = [UInt8](repeating: 0, count: payloadBytes)
-    for turn in 0..<2 {
-      var span = large.mutableSpan
-      try communicator.receive(into: &span, from: 0, tag: roundTrips + turn)
-      try communicator.send(large.span, to: 0, tag: roundTrips + turn)
+  }
+
+  /// Does what rank 0 asks for, to its last word.
+  private static func answer(over communicator: any Communicator) throws(CollectiveError) {
+    while true {
+      var words = [echo]
+      var span = words.mutableSpan
+      try communicator.receive(into: &span, from: 0, tag: tag)
+      let word = words[0]
+      if word == lastWord { return }
+      if word > 0 {
+        var bytes = [UInt8](repeating: 0, count: Int(word))
+        var span = bytes.mutableSpan
+        try communicator.receive(into: &span, from: 0, tag: tag)
+      }
+      if word < 0 {
+        let bytes = [UInt8](repeating: 1, count: Int(-word))
+        try send(bytes, over: communicator, to: 0)
+      } else {
+        try send(words, over: communicator, to: 0)
+      }
     }
   }
 }

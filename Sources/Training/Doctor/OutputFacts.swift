@@ -1,6 +1,7 @@
 public import Collectives
 public import Configuration
 import Foundation
+import Glibc
 
 /// What the ranks found out about the place that the output directory is in, or is to be made in.
 public struct OutputFacts: Sendable, Equatable {
@@ -38,15 +39,13 @@ public struct OutputFacts: Sendable, Equatable {
       let folder = nearestFolder(to: configuration.outputDirectory)
       facts = OutputFacts(folder: folder, freeBytes: SystemFiles.freeBytes(in: folder))
       name = "\(folder)/.isogloss-doctor-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
-      do { try Data(name.utf8).write(to: URL(fileURLWithPath: name + "-new")) } catch {
-        facts?.error = Self.systemText(Self.code(of: error))
-        name = ""
-      }
+      facts?.error = write(name, to: name + "-new")
+      if facts?.error != nil { name = "" }
     }
     // No rank may look before the file has its last name: where there was nothing may be remembered.
     try communicator.barrier()
     if !name.isEmpty, unsafe rename(name + "-new", name) != 0 {
-      facts?.error = "renaming: " + Self.systemText(errno)
+      facts?.error = "renaming: " + systemText(errno)
       unsafe unlink(name + "-new")
       name = ""
     }
@@ -83,12 +82,21 @@ public struct OutputFacts: Sendable, Equatable {
     return url.path
   }
 
-  private static func systemText(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
+  /// Why a text cannot be written to a new file; nil if it can.
+  private static func write(_ text: String, to path: String) -> String? {
+    let file = unsafe open(path, O_CREAT | O_EXCL | O_WRONLY, 0o644)
+    guard file >= 0 else { return systemText(errno) }
+    let bytes = Array(text.utf8)
+    let written = unsafe Glibc.write(file, bytes, bytes.count)
+    let code = errno
+    close(file)
+    if written == bytes.count { return nil }
+    unsafe unlink(path)
+    return systemText(written < 0 ? code : ENOSPC)
+  }
 
-  private static func code(of error: any Error) -> Int32 {
-    let cocoa = error as NSError
-    let underlying = cocoa.userInfo[NSUnderlyingErrorKey] as? NSError
-    return Int32(clamping: underlying?.code ?? cocoa.code)
+  private static func systemText(_ code: Int32) -> String {
+    unsafe String(cString: strerror(code))
   }
 }
 

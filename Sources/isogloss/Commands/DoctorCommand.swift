@@ -27,7 +27,7 @@ enum DoctorCommand {
       "Exit code: 0 if nothing is wrong, 1 with findings; others as of every command.",
     ])
 
-  /// How long ranks wait for each other, and for the first one to read the corpora in the end.
+  /// How long ranks wait for each other, and the others for the first one to read the corpora in the end.
   private static let timeoutSeconds = 60.0
   private static let planningSeconds = 1800.0
 
@@ -72,8 +72,9 @@ enum DoctorCommand {
       try write(facts, findings, asJSON: arguments.has("json"))
       code[0] = findings.isEmpty ? 0 : 1
     }
-    communicator.settings.timeoutSeconds = planningSeconds
+    if communicator.rank > 0 { communicator.settings.timeoutSeconds = planningSeconds }
     try communicator.broadcast(&code, from: 0)
+    communicator.settings.timeoutSeconds = timeoutSeconds
     try Ranks.leave()
     guard code[0] != 0 else { return }
     // A launcher ends the others as soon as one gives a code: that is no news.
