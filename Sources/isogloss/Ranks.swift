@@ -115,7 +115,7 @@ enum Ranks {
       }
       return threads
     }
-    return Launch.isUnderLauncher ? 1 : ProcessInfo.processInfo.activeProcessorCount
+    return Launch.isUnderLauncher ? 1 : Machine.current.allowedCores
   }
 
   /// What a rank computes with. Its products are bf16 where that is asked for and the processor has it; one line says
