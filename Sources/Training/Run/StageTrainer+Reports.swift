@@ -100,13 +100,6 @@ extension StageTrainer {
       try context.communicator.allReduce(&flags, .sum)
       bad = flags.indices.filter { flags[$0] > 0 }
     }
-    guard !bad.isEmpty else {
-      // Nothing that the sentences give is at fault: the same steps once more may well go through.
-      return RunError(
-        .notFinite,
-        "the gradient of step \(step + 1) of stage '\(stage.name)' is not finite on some rank, and is "
-          + "finite when it is made again: go on with --resume auto, and --debug to see which rank")
-    }
     let members = bad.flatMap { shards[$0] }.map { items[items.startIndex + $0] }
     let codes = Set(members.map(\.language)).sorted().map { context.corpora[$0].code }
     let splits = context.corpora.compactMap(\.train)
@@ -114,11 +107,22 @@ extension StageTrainer {
       let place = splits[item.language].place(of: item.sentence)
       return "\(place.path):\(place.line)"
     }
-    let what = outcome.badShards.isEmpty ? "gradient" : "loss"
+    let isGradient = outcome.badShards.isEmpty && outcome.losses.allSatisfy(\.isFinite)
+    let what = isGradient ? "gradient" : "loss"
+    let ranks = outcome.badRanks.map {
+      "rank \($0) on \(context.communicator.activity.hosts[$0])"
+    }.joined(separator: ", ")
+    let whose = ranks.isEmpty ? "" : " on \(ranks)"
+    if bad.isEmpty {
+      return RunError(
+        .notFinite,
+        "the \(what) of step \(step + 1) of stage '\(stage.name)' is not finite\(whose), but finite when it is "
+          + "computed again: look at the memory and the processor of that machine")
+    }
     let more = members.count > places.count ? " and \(members.count - places.count) more" : ""
     return RunError(
       .notFinite,
-      "the \(what) of step \(step + 1) of stage '\(stage.name)' is not finite; languages: "
+      "the \(what) of step \(step + 1) of stage '\(stage.name)' is not finite\(whose); languages: "
         + "\(codes.joined(separator: ", ")); sentences: \(places.joined(separator: ", "))\(more); "
         + "lower learning_rate or look at these sentences")
   }
