@@ -38,7 +38,7 @@ enum DoctorCommand {
     var communicator: any Communicator = SingleRank()
     if Launch.problem == nil {
       do {
-        communicator = try Ranks.join(timeoutSeconds: timeoutSeconds)
+        communicator = try Ranks.join(timeoutSeconds: timeoutSeconds, asOneProgram: false)
       } catch let error as CollectiveError {
         launch.error = error.detail
       }
