@@ -3,6 +3,9 @@ public struct CollectiveSettings: Sendable {
   /// How long one wait may last before it throws and names the ranks that did not come.
   public var timeoutSeconds: Double
 
+  /// Whether no wait ends while a debugger holds this process.
+  public var isPatientInDebugger = false
+
   /// Called again and again while a wait lasts, on the waiting thread; it must be quick and must not
   /// use the communicator.
   public var whileWaiting: (@Sendable () -> Void)?

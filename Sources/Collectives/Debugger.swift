@@ -17,7 +17,4 @@ public enum Debugger {
     guard let line = lines.first(where: { $0.hasPrefix("TracerPid:") }) else { return false }
     return line.split(whereSeparator: \.isWhitespace).last != "0"
   }
-
-  /// How long to wait for others under a debugger: no time-out ends a run that somebody has stopped to look at.
-  public static let patientSeconds = 1e9
 }

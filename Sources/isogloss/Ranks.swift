@@ -30,7 +30,7 @@ enum Ranks {
       Launch.isUnderLauncher
       ? try Guardian.guarding("start of MPI", seconds: timeoutSeconds) {
         try MPIWorld.start(settings: settings(timeoutSeconds: timeoutSeconds))
-      } : SingleRank()
+      } : SingleRank(settings: settings(timeoutSeconds: timeoutSeconds))
     unsafe communicator = joined
     GroupEnd.prepare(identity: identity ?? "")
     if joined.size > 1 {
@@ -99,6 +99,8 @@ enum Ranks {
     guard Launch.isUnderLauncher else { return }
     let seconds = unsafe communicator?.settings.timeoutSeconds ?? 60
     try Guardian.guarding("end of MPI", seconds: seconds) { try MPIWorld.finish() }
+    // All is done: a launcher ends the others as soon as one gives a code that is not 0, which is no news.
+    signal(SIGTERM, SIG_IGN)
   }
 
   nonisolated(unsafe) private static var claimName = ""

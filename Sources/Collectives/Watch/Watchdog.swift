@@ -56,7 +56,9 @@ import Synchronization
         for neighbour in neighbours { neighbour.send(activity) }
         nextBeat = now + settings.heartbeatSeconds
       }
-      if let call = activity.now.call, now > call.deadline + settings.graceSeconds {
+      if let call = activity.now.call, now > call.deadline + settings.graceSeconds,
+        !(settings.isPatientInDebugger && Debugger.isAttached)
+      {
         settings.whenStuck?(
           CollectiveError(
             code: .timeout, operation: "\(call.call)", rank: transport.rank,

@@ -10,6 +10,12 @@ public struct Fault: Sendable, Equatable {
     case nan
     /// A weight of the rank changes after the step's update.
     case weight
+    /// The rank leaves out the sum at the end of the step.
+    case skip
+    /// The rank leaves out its first bucket of gradients, of a plan on which all have agreed.
+    case bucket
+    /// The rank brings one element more than the others to the sum at the end of the step.
+    case count
   }
 
   public var kind: Kind
@@ -29,7 +35,7 @@ public struct Fault: Sendable, Equatable {
     guard parts.count == 3, let kind = Kind(rawValue: String(parts[0])), let rank = Int(parts[1]),
       let step = Int(parts[2]), rank >= 0, step >= 1
     else {
-      let kinds = Kind.allCases.map(\.rawValue).joined(separator: " or ")
+      let kinds = Kind.allCases.map(\.rawValue).joined(separator: ", ")
       throw UsageError(
         "\(Self.variable) must be KIND:RANK:STEP, of kind \(kinds), rank 0 or more and step 1 or "
           + "more, found '\(text)'", command: "isogloss train")
@@ -37,8 +43,8 @@ public struct Fault: Sendable, Equatable {
     self.init(kind, rank: rank, step: step)
   }
 
-  /// Whether it is this rank's in this step, counted from 1.
-  func isDue(_ kind: Kind, rank: Int, step: Int) -> Bool {
-    self == Fault(kind, rank: rank, step: step)
+  /// The kind, if it is this rank's in this step, counted from 1.
+  func kind(ofRank rank: Int, step: Int) -> Kind? {
+    rank == self.rank && step == self.step ? kind : nil
   }
 }

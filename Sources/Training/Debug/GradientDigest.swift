@@ -41,8 +41,8 @@ package final class StepWatch {
   package let digest: GradientDigest?
   /// Whether every operation is looked at.
   package let checksOperations: Bool
-  /// Whether an element of the gradient is made not a number in the next step.
-  package var poisons = false
+  /// What the rank does wrong on purpose in the next step.
+  package var fault: Fault.Kind?
   /// The first number of the last step that was not finite.
   package var finding: TapeCheck.Finding?
   /// The rank's own sum of each term of the loss.
@@ -61,10 +61,10 @@ package final class StepWatch {
 
   /// An entry of the gradient has its last value: what a fault does to it.
   func poison(_ entry: Int, of gradients: GradientBuffer) {
-    guard poisons, gradients.trained[entry], !gradients.layout.entries[entry].isTable else {
+    guard fault == .nan, gradients.trained[entry], !gradients.layout.entries[entry].isTable else {
       return
     }
-    poisons = false
+    fault = nil
     let start = gradients.layout.entries[entry].offset
     gradients.withDense(start..<start + 1) { $0[0] = .nan }
   }

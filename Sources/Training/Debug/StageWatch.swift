@@ -65,15 +65,12 @@ final class StageWatch {
   func willRun(
     step number: Int, _ items: ArraySlice<SentenceReference>, _ batches: () -> [PackedBatch]
   ) throws {
-    step.poisons = checks.fault?.isDue(.nan, rank: rank, step: number) ?? false
+    step.fault = checks.fault?.kind(ofRank: rank, step: number)
     self.items = items
     let isLast = checks.replay?.step == number
     if !checks.isDebug && !isLast { return }
     self.batches = batches()
     if !checks.isDebug { return }
-    if Debugger.isAttached {
-      context.communicator.settings.timeoutSeconds = Debugger.patientSeconds
-    }
     var problem: RunError?
     for batch in self.batches where problem == nil {
       guard let (message, item) = batch.problem(limits) else { continue }
@@ -109,7 +106,7 @@ final class StageWatch {
     step number: Int, _ parameters: inout ParameterSet, rowsInUse: [RowSet],
     complete: (inout ParameterSet) throws -> Void
   ) throws {
-    if checks.fault?.isDue(.weight, rank: rank, step: number) ?? false {
+    if step.fault == .weight {
       let entry = classifier.layout.tables.upperBound
       parameters.update(entry: entry) { $0[0] += 1 }
     }

@@ -73,6 +73,7 @@ public enum GradientType: String, Sendable {
   // What follows is read and written under the lock.
   private var gradients: GradientBuffer?
   private var digest: GradientDigest?
+  private var leftOut: Int?
   private var missing: [Int] = []
   private var lossIsFinite = true
   private var done = 0
@@ -185,11 +186,16 @@ public enum GradientType: String, Sendable {
 
   /// Takes up a step whose gradients will be left in `gradients`.
   ///
-  /// - Parameter digest: Told each bucket's entries before they are summed.
-  package func begin(_ gradients: GradientBuffer, digest: GradientDigest? = nil) {
+  /// - Parameters:
+  ///   - digest: Told each bucket's entries before they are summed.
+  ///   - bucket: One that is left out: a fault made on purpose.
+  package func begin(
+    _ gradients: GradientBuffer, digest: GradientDigest? = nil, leavesOut bucket: Int? = nil
+  ) {
     lock.withLock {
       self.gradients = gradients
       self.digest = digest
+      leftOut = bucket
       lossIsFinite = true
       gradientIsFinite = true
       missing = buckets.map(\.entries.count)
@@ -277,7 +283,7 @@ public enum GradientType: String, Sendable {
             try gradientPlan.begin(notFinite: lock.withLock { !lossIsFinite })
           }
           digest?.note(buckets[bucket].entries, of: gradients)
-          try sum(buckets[bucket], of: gradients)
+          if lock.withLock({ leftOut }) != bucket { try sum(buckets[bucket], of: gradients) }
           if bucket == buckets.count - 1 { try gradientPlan.end() }
           end("bucket \(bucket)", since: start) { done += 1 }
         case .gather(let bucket, let weights):

@@ -184,7 +184,7 @@ public final class GradientStep {
     let weightSet = parameters
     var sums = [Double](repeating: 0, count: terms * shards)
     gradients.reset()
-    dense?.begin(gradients, digest: watch?.digest)
+    dense?.begin(gradients, digest: watch?.digest, leavesOut: watch?.fault == .bucket ? 0 : nil)
     watch?.finding = nil
     let whenFinal = { [dense, watch] (entry: Int) in
       watch?.poison(entry, of: gradients)
@@ -218,6 +218,8 @@ public final class GradientStep {
       try waiting { () throws(CollectiveError) in try exchange(gradients) }
     } catch {
       guard error.code == .notFinite else { throw error }
+      // Nothing has moved.
+      watch?.digest?.note(gradients.layout.entries.indices, of: gradients)
       // Nothing has been sent: the gradient is still this rank's own.
       watch?.digest?.note(gradients.layout.entries.indices, of: gradients)
       return StepOutcome(
@@ -230,7 +232,10 @@ public final class GradientStep {
     if let dense, !ownRowsAreFinite || !dense.ownGradientIsFinite { flags[communicator.rank] = 1 }
     sums += flags
     if isSharded { sums += squares }
-    try waiting { () throws(CollectiveError) in try sum(&sums) }
+    if watch?.fault == .count { sums.append(0) }
+    if watch?.fault != .skip {
+      try waiting { () throws(CollectiveError) in try sum(&sums) }
+    }
     if isSharded { squares = Array(sums[(terms * shards + ranks)...]) }
     let losses = (0..<terms).map { term in
       weights[term] > 0 ? fold(sums, term: term) / weights[term] : 0

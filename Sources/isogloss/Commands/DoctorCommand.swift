@@ -77,8 +77,6 @@ enum DoctorCommand {
     communicator.settings.timeoutSeconds = timeoutSeconds
     try Ranks.leave()
     guard code[0] != 0 else { return }
-    // A launcher ends the others as soon as one gives a code: that is no news.
-    signal(SIGTERM, SIG_IGN)
     exit(Int32(code[0]))
   }
 

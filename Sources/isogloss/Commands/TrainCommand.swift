@@ -54,11 +54,9 @@ enum TrainCommand {
     let checks = RunChecks(
       isDebug: arguments.has("debug"),
       fault: try ProcessInfo.processInfo.environment[Fault.variable].map { try Fault($0) })
+    let communicator = try Ranks.join(timeoutSeconds: Double(configuration.ddpTimeout))
     // Who stops a rank in a debugger does not want the others to end the run.
-    let timeout =
-      checks.isDebug && Debugger.isAttached
-      ? Debugger.patientSeconds : Double(configuration.ddpTimeout)
-    let communicator = try Ranks.join(timeoutSeconds: timeout)
+    communicator.settings.isPatientInDebugger = checks.isDebug
     try RankAgreement.check(
       "config", configuration.description,
       fix: "start every rank with the same CONFIG and overrides", over: communicator)
@@ -70,7 +68,7 @@ enum TrainCommand {
       }
       stop = try ThreadGroup.run(
         ranks: ranks,
-        settings: CollectiveSettings(timeoutSeconds: timeout)
+        settings: communicator.settings, isWatched: true
       ) { communicator in
         try train(configuration, resume: resume, checks, arguments, over: communicator)
       }.compactMap(\.self).first
