@@ -86,9 +86,12 @@ try() { # LAUNCHER SIGNAL
   done
   sleep "$((moment / 10)).$((moment % 10))"
   scancel "--signal=$2" --batch "$job"
-  # A requeued job begins two minutes later, unless it is told to begin now.
+  # A requeued job begins two minutes later, so that its first start is gone for certain: here after three seconds.
   while [[ $(begun "$log") == 1 && $(state) =~ ^(PENDING|RUNNING|COMPLETING|REQUEUE.*)$ ]]; do
-    [[ $(state) != PENDING ]] || scontrol update "JobId=$job" StartTime=now 2>/dev/null || true
+    if [[ $(state) == PENDING ]]; then
+      sleep 3
+      scontrol update "JobId=$job" StartTime=now 2>/dev/null || true
+    fi
     sleep 0.5
   done
   while [[ $(state) =~ ^(PENDING|CONFIGURING|RUNNING|COMPLETING)$ ]]; do sleep 0.5; done
