@@ -43,6 +43,13 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
 
   public enum Precision: String, Sendable, Codable, CaseIterable { case fp32, bf16 }
 
+  public enum PreemptionSignal: String, Sendable, Codable, CaseIterable {
+    case none
+    case usr1 = "USR1"
+    case usr2 = "USR2"
+    case term = "TERM"
+  }
+
   public var task = Task.tokenClassification
   public var start: Start
   /// A tokenizer file or directory; nil for the one in the checkpoint that the run starts from.
@@ -69,6 +76,8 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
   public var shardOptimizer = false
   /// Seconds that a rank waits for the others before it gives up.
   public var ddpTimeout = 1800
+  /// The signal at which all ranks save and end with exit code 75.
+  public var preemptionSignal = PreemptionSignal.usr1
   public var outputDirectory: String
   /// In the order they run, at least one; names are unique.
   public var stages: [Stage]
@@ -286,6 +295,7 @@ extension RunConfiguration.Task: ConfigChoice {}
 extension RunConfiguration.Labels: ConfigChoice {}
 extension RunConfiguration.Head: ConfigChoice {}
 extension RunConfiguration.Precision: ConfigChoice {}
+extension RunConfiguration.PreemptionSignal: ConfigChoice {}
 extension ModelShape.Family: ConfigChoice {}
 extension TrainingConfiguration.Schedule: ConfigChoice {}
 extension TrainingConfiguration.DecayedParameters: ConfigChoice {}

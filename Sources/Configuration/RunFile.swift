@@ -20,6 +20,7 @@ struct RunFile: ConfigRecord {
   var ddpBucketCapMb: Placed<Int>?
   var shardOptimizer: Placed<Bool>?
   var ddpTimeout: Placed<Int>?
+  var preemptionSignal: Placed<RunConfiguration.PreemptionSignal>?
   var outputDir: Placed<String>?
   var stages: Placed<[Placed<StageFile>]>?
   var training = TrainingFile()
@@ -77,6 +78,9 @@ struct RunFile: ConfigRecord {
     Field(
       "ddp_timeout", \.ddpTimeout, .inside(1...1_000_000), into: \.ddpTimeout,
       "Seconds a rank waits for the others before it gives up."),
+    Field(
+      "preemption_signal", \.preemptionSignal, into: \.preemptionSignal,
+      "At which all ranks save and end with exit code 75."),
     Field(
       "output_dir", \.outputDir, .notEmpty, default: "required, or --out",
       "The run's directory; not one that holds another run."),

@@ -193,19 +193,25 @@ struct CommandLineTests {
     #expect(lines.first?.contains("for rank ") ?? false, "\(outcome.error)")
   }
 
-  @Test func anInterruptedRunIsSavedAndGoesOn() throws {
+  @Test(arguments: [
+    (SIGINT, "USR1", 130), (SIGUSR1, "USR1", 75), (SIGUSR2, "USR2", 75), (SIGTERM, "TERM", 75),
+    (SIGUSR1, "TERM", 130),
+  ])
+  func aSignalledRunIsSavedAndGoesOn(signal: Int32, preemption: String, code: Int32) throws {
     let small = try SmallRun()
     defer { small.remove() }
     let config = small.folder + "/run.yaml"
     try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
-    let arguments = ["train", config, "max_steps=2000", "--json"]
+    let arguments = [
+      "train", config, "max_steps=2000", "preemption_signal=\(preemption)", "--json",
+    ]
     let unbroken = try Program.run(arguments + ["--out", small.folder + "/a"])
     let run = try Program.start(arguments + ["--out", small.folder + "/b"])
     #expect(Program.wait { FileManager.default.fileExists(atPath: small.folder + "/b/train") })
     usleep(200_000)
-    #expect(kill(run.process.processIdentifier, SIGINT) == 0)
+    #expect(kill(run.process.processIdentifier, signal) == 0)
     let outcome = run.finish()
-    #expect(outcome.code == 130 && outcome.output.isEmpty, "\(outcome.error)")
+    #expect(outcome.code == code && outcome.output.isEmpty, "\(outcome.error)")
     let resumed = try Program.run(
       arguments + ["--out", small.folder + "/b", "--resume", "auto"])
     #expect(try Program.hash(resumed.output) == Program.hash(unbroken.output))

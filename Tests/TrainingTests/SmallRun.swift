@@ -60,9 +60,12 @@ struct SmallRun {
     let run = try Run(
       configuration, communicator: communicator, workspace: workspace, reporter: .silent,
       programVersion: "test",
-      stopRequested: { polls.map { counter.next() > $0 } ?? false })
+      stopRequested: { polls.flatMap { counter.next() > $0 ? .interrupt : nil } })
     try run.prepare(resume: resume)
-    return try run.execute(resume: resume)
+    switch try run.execute(resume: resume) {
+    case .finished(let results): return results
+    case .stopped: return nil
+    }
   }
 }
 

@@ -126,8 +126,7 @@ public struct TrainingBench: Sendable {
       let outcome = try step.run(
         method, parameters: &parameters, gradients: gradients,
         dropout: DropoutKey(seed: 0, stage: 0, step: index, pass: 0),
-        passes: .pass(communicator.rank..<communicator.rank + 1), batch: { _ in batch },
-        stop: false)
+        passes: .pass(communicator.rank..<communicator.rank + 1), batch: { _ in batch })
       adamW.update(
         &parameters, gradients, &optimiser,
         gradientScale: Float(min(1, 1 / (outcome.gradientNorm + 1e-6))), rates: rates,

@@ -180,7 +180,7 @@ struct ComputeProbe {
       let outcome = try gradientStep.run(
         method, parameters: &parameters, gradients: gradients,
         dropout: DropoutKey(seed: 0, stage: 0, step: index, pass: 0), passes: passes,
-        batch: { work.batch(of: step, $0) }, stop: false)
+        batch: { work.batch(of: step, $0) })
       let summed = Profile.now()
       if moves { traffic?.pause() }
       // As after the sums over ranks: all update at once.

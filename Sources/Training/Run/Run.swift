@@ -25,6 +25,13 @@ public struct Run {
     case checkpoint(String)
   }
 
+  /// How a run ended.
+  public enum Outcome: Sendable, Equatable {
+    case finished([StageResult])
+    /// Before its end, and saved.
+    case stopped(StopRequest)
+  }
+
   public let context: RunContext
   private let labels: [LabelSet]
 
@@ -34,7 +41,7 @@ public struct Run {
   public init(
     _ configuration: RunConfiguration, communicator: any Communicator, workspace: Workspace,
     reporter: Reporter, programVersion: String,
-    stopRequested: @escaping @Sendable () -> Bool
+    stopRequested: @escaping @Sendable () -> StopRequest?
   ) throws {
     let (tokenizer, base) = try Self.tokenizer(configuration)
     let encoder = try Self.encoder(configuration, base: base, tokenizer: tokenizer)
@@ -110,8 +117,8 @@ public struct Run {
 
   /// Runs all stages, or those that are left, in the directory that ``prepare(resume:)`` made.
   ///
-  /// - Returns: The results of all stages, or nil if the run was stopped and saved.
-  public func execute(resume: Resume) throws -> [StageResult]? {
+  /// - Returns: The results of all stages, unless the run was stopped and saved.
+  public func execute(resume: Resume) throws -> Outcome {
     let directory = context.configuration.outputDirectory
     var context = context
     if context.communicator.rank == 0 { context.log = try MetricLog(directory: directory) }
@@ -135,10 +142,12 @@ public struct Run {
       if !stage.resetOptimizer, case .stage(let name) = stage.start {
         trainer.parent = context.configuration.stages.first { $0.name == name }.map(stageDirectory)
       }
-      guard let (_, result) = try trainer.run(from: checkpoint) else { return nil }
-      results.append(result)
+      switch try trainer.run(from: checkpoint) {
+      case .finished(let result): results.append(result)
+      case .stopped(let request): return .stopped(request)
+      }
     }
-    return results
+    return .finished(results)
   }
 
   // MARK: Directories

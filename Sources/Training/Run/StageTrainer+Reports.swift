@@ -46,6 +46,16 @@ extension StageTrainer {
         + waited.enumerated().map { ("waited_rank_\($0)", $1) })
   }
 
+  /// What a save took, and how long it would take to stop. Said once, and again when that has grown by half.
+  func reportSave(_ state: TrainerState, seconds: Double, _ time: inout StopTime) {
+    time.save = max(time.save, seconds)
+    guard time.total > 1.5 * time.told else { return }
+    time.told = time.total
+    context.reporter.line(
+      "\(stage.name): saved at step \(state.step) in \(format(seconds, 1)) s; to stop and save would take up to "
+        + "\(format(time.total, 1)) s")
+  }
+
   /// The share of an interval that each rank spent in collectives, by rank; nothing for one rank alone. Every rank
   /// calls it.
   func waitedShares(of waited: Double, seconds: Double) throws(CollectiveError) -> [Double] {
@@ -174,7 +184,7 @@ extension StageTrainer {
     return group.isEmpty ? stage.template : group
   }
 
-  private func format(_ value: Double, _ digits: Int) -> String {
+  func format(_ value: Double, _ digits: Int) -> String {
     String(format: "%.\(digits)f", value)
   }
 
@@ -184,6 +194,18 @@ extension StageTrainer {
     if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
     return "\(whole / 3600) h \(whole % 3600 / 60) min"
   }
+}
+
+/// How long it takes, at the most so far, from the signal of preemption to the end.
+struct StopTime {
+  /// Seconds; stops are looked for between steps.
+  var step = 0.0
+  var evaluation = 0.0
+  var save = 0.0
+  /// The total that was reported.
+  var told = 0.0
+
+  var total: Double { step + evaluation + save }
 }
 
 /// Counts tokens and time, over a lap and over all.
@@ -197,6 +219,8 @@ struct ThroughputMeter {
   private var lastStep: ContinuousClock.Instant?
   private var stepSum = 0.0
   private var stepCount = 0
+  /// The longest time of a step, as ``stepSeconds`` counts.
+  private(set) var longestStep = 0.0
 
   mutating func count(tokens: Int) {
     if lapTokens == 0 && lapSteps > 0 { lapSteps = 0 }
@@ -205,8 +229,10 @@ struct ThroughputMeter {
     totalTokens += tokens
     let now = ContinuousClock.now
     if let lastStep {
-      stepSum += Self.seconds(now - lastStep)
+      let seconds = Self.seconds(now - lastStep)
+      stepSum += seconds
       stepCount += 1
+      longestStep = max(longestStep, seconds)
     }
     lastStep = now
   }

@@ -21,7 +21,14 @@ public struct RunContext {
   var facts: RunFacts?
   public var programVersion: String
   /// Asked before every step: whether this rank has been told to stop.
-  public var stopRequested: @Sendable () -> Bool
+  public var stopRequested: @Sendable () -> StopRequest?
+}
+
+/// How a stage ended.
+public enum StageOutcome: Sendable {
+  case finished(StageResult)
+  /// Before its end, and saved.
+  case stopped(StopRequest)
 }
 
 /// One stage: steps over the languages of a plan, from some weights to others.
@@ -91,10 +98,7 @@ public struct StageTrainer {
   /// Trains to the end, or until a stop is asked for.
   ///
   /// - Parameter checkpoint: A directory of this stage to go on from.
-  /// - Returns: The trained model and its scores; nil if the stage was stopped, and saved, before its end.
-  public mutating func run(
-    from checkpoint: String?
-  ) throws -> (model: LabelledModel, result: StageResult)? {
+  public mutating func run(from checkpoint: String?) throws -> StageOutcome {
     let training = stage.training
     let communicator = context.communicator
     let rates = parameterRates()
@@ -129,6 +133,7 @@ public struct StageTrainer {
     var lossSum = 0.0
     var lossSteps = 0
     var waitedBefore = 0.0
+    var stopTime = StopTime()
     while state.step < totalSteps, !losesPatience(state) {
       let items = plan.sentences(ofStep: state.step)
       let shards = assignment(of: items)
@@ -142,11 +147,14 @@ public struct StageTrainer {
         passes: passes,
         batch: { PackedBatch(step: items, assignment: shards, shards: $0, splits: splits) },
         stop: context.stopRequested())
-      if outcome.stopRequested {
+      if let stop = outcome.stop {
+        let start = Profile.now()
         try complete(step, optimiser)
         try save(state, optimiser, step.optimiserShares)
-        context.reporter.line("\(stage.name): stopped and saved at step \(state.step)")
-        return nil
+        context.reporter.line(
+          "\(stage.name): stopped and saved at step \(state.step), in "
+            + "\(format(Profile.now() - start, 1)) s")
+        return .stopped(stop)
       }
       guard outcome.badShards.isEmpty, outcome.gradientNorm.isFinite else {
         throw try notFinite(outcome, items, shards, step: state.step, gradients: gradients)
@@ -180,9 +188,16 @@ public struct StageTrainer {
       let saves = saves(at: state.step, epochEnds: epochEnds) && !ends
       if evaluates || saves || ends { try complete(step, optimiser) }
       if evaluates {
+        let start = Profile.now()
         try evaluate(&state, best: &best)
+        stopTime.evaluation = max(stopTime.evaluation, Profile.now() - start)
       }
-      if saves { try save(state, optimiser, step.optimiserShares) }
+      if saves {
+        let start = Profile.now()
+        try save(state, optimiser, step.optimiserShares)
+        stopTime.step = meter.longestStep
+        reportSave(state, seconds: Profile.now() - start, &stopTime)
+      }
       if evaluates || saves { meter.interrupt() }
     }
     if state.step < totalSteps {
@@ -192,8 +207,7 @@ public struct StageTrainer {
     }
     if keepsMoments { try save(state, optimiser, step.optimiserShares) }
     if training.loadBestModelAtEnd, let best { model.parameters = best }
-    let result = try finish(state, meter: meter)
-    return (model, result)
+    return .finished(try finish(state, meter: meter))
   }
 
   /// Makes all weights what they are to be read as: those that other ranks updated, with the decay that rows owe.

@@ -41,8 +41,8 @@ public struct StepOutcome: Sendable {
   public var gradientNorm: Double
   /// The shards whose loss is not finite.
   public var badShards: [Int]
-  /// Whether any rank asked to stop.
-  public var stopRequested: Bool
+  /// What any rank asked for: a preemption goes before an interrupt.
+  public var stop: StopRequest?
 }
 
 /// Computes the gradient of one step over all ranks.
@@ -138,26 +138,30 @@ public final class GradientStep {
   ///   - parameters: Where other ranks have updated some, those come in.
   ///   - passes: This rank's shards, cut into passes.
   ///   - batch: Gives the packed batch of a range of shards.
-  ///   - stop: Whether this rank asks all to stop.
+  ///   - stop: Whether, and why, this rank asks all to stop.
   public func run(
     _ method: some TrainingMethod, parameters: inout ParameterSet, gradients: GradientBuffer,
-    dropout: DropoutKey?, passes: PassTree, batch: (Range<Int>) -> PackedBatch, stop: Bool
+    dropout: DropoutKey?, passes: PassTree, batch: (Range<Int>) -> PackedBatch,
+    stop: StopRequest? = nil
   ) throws(CollectiveError) -> StepOutcome {
     let terms = method.termNames.count
     let ranges = passes.passes
     let batches = ranges.map(batch)
 
     // One slot a term and shard: each is filled by one rank, so that their sum is exact.
-    var slots = [Double](repeating: 0, count: terms * shards + 1)
+    var slots = [Double](repeating: 0, count: terms * shards + 2)
     for (range, batch) in zip(ranges, batches) {
       for (term, weights) in method.weights(of: batch).enumerated() {
         for (shard, weight) in zip(range, weights) { slots[term * shards + shard] = weight }
       }
     }
-    slots[terms * shards] = stop ? 1 : 0
+    slots[terms * shards] = stop == .interrupt ? 1 : 0
+    slots[terms * shards + 1] = stop == .preemption ? 1 : 0
     try waiting { () throws(CollectiveError) in try sum(&slots) }
     let weights = (0..<terms).map { fold(slots, term: $0) }
-    let stopRequested = slots[terms * shards] > 0
+    let stop: StopRequest? =
+      slots[terms * shards + 1] > 0
+      ? .preemption : slots[terms * shards] > 0 ? .interrupt : nil
 
     if let rows {
       try waiting { () throws(CollectiveError) in
@@ -210,7 +214,7 @@ public final class GradientStep {
     }
     return StepOutcome(
       losses: losses, weights: weights, gradientNorm: GradientBuffer.norm(ofSquares: squares),
-      badShards: badShards, stopRequested: stopRequested)
+      badShards: badShards, stop: stop)
   }
 
   /// Runs the passes of a tree and leaves their sum in `gradients`.

@@ -82,7 +82,7 @@ enum EstimateCommand {
       let run = try Run(
         configuration, communicator: SingleRank(), workspace: workspace,
         reporter: Reporter(line: { _ in }, progress: { _ in }), programVersion: Program.version,
-        stopRequested: { Signals.stopRequested })
+        stopRequested: { Signals.stopRequest })
       let estimate = try run.estimate(
         EstimateRequest(
           nodes: nodes, ranksPerNode: ranksPerNode, threads: threads, steps: steps,

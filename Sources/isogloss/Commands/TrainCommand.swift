@@ -46,31 +46,36 @@ enum TrainCommand {
       case "auto": .auto
       case .some(let path): .checkpoint(path)
       }
+    Signals.preempt(at: configuration.preemptionSignal)
     let communicator = try Ranks.join(timeoutSeconds: Double(configuration.ddpTimeout))
-    var finished = true
+    var stop: StopRequest?
     if let ranks = try arguments.integer("simulate-ranks", in: 1...4096) {
       guard communicator.size == 1 else {
         throw UsageError(
           "--simulate-ranks and a launcher exclude each other", command: "isogloss train")
       }
-      finished = try ThreadGroup.run(
+      stop = try ThreadGroup.run(
         ranks: ranks,
         settings: CollectiveSettings(timeoutSeconds: Double(configuration.ddpTimeout))
       ) { communicator in
         try train(configuration, resume: resume, arguments, over: communicator)
-      }.allSatisfy(\.self)
+      }.compactMap(\.self).first
     } else {
-      finished = try train(configuration, resume: resume, arguments, over: communicator)
+      stop = try train(configuration, resume: resume, arguments, over: communicator)
     }
     try Ranks.leave()
-    if !finished { exit(130) }
+    switch stop {
+    case nil: break
+    case .interrupt: exit(130)
+    case .preemption: exit(75)
+    }
   }
 
-  /// Runs the stages on one rank. False if they were stopped, and saved, before their end.
+  /// Runs the stages on one rank. Returns why they were stopped, and saved, before their end, if they were.
   private static func train(
     _ configuration: RunConfiguration, resume: Run.Resume, _ arguments: ParsedArguments,
     over communicator: any Communicator
-  ) throws -> Bool {
+  ) throws -> StopRequest? {
     let reporter = communicator.rank == 0 ? Ranks.reporter() : .silent
     let ranks = communicator.size
     guard ranks <= configuration.shards else {
@@ -102,19 +107,23 @@ enum TrainCommand {
     }
     let run = try Run(
       configuration, communicator: communicator, workspace: workspace, reporter: reporter,
-      programVersion: Program.version, stopRequested: { Signals.stopRequested })
+      programVersion: Program.version, stopRequested: { Signals.stopRequest })
     if arguments.has("dry-run") {
       if communicator.rank == 0 { print(try run.plan(), terminator: "") }
-      return true
+      return nil
     }
     try run.prepare(resume: resume)
     if !arguments.has("simulate-ranks") { Ranks.settle(in: configuration.outputDirectory) }
     let profiling = try Profiling(arguments, on: workspace, over: communicator)
     workspace.profile = profiling?.profile
-    let results = try run.execute(resume: resume)
+    let outcome = try run.execute(resume: resume)
     if let profiling { try profiling.report(seconds: profiling.profile.seconds) }
-    guard let results else { return false }
-    if communicator.rank != 0 { return true }
+    let results: [StageResult]
+    switch outcome {
+    case .finished(let all): results = all
+    case .stopped(let request): return request
+    }
+    if communicator.rank != 0 { return nil }
     let table = ResultTable(results, languages: configuration.languages.map(\.code)).text
     if arguments.has("json") {
       for result in results {
@@ -123,6 +132,6 @@ enum TrainCommand {
     } else {
       print(table, terminator: "")
     }
-    return true
+    return nil
   }
 }
