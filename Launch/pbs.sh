@@ -20,7 +20,7 @@ set -euo pipefail
 program=${ISOGLOSS:-isogloss}
 # The ranks save that many seconds before the end of the time; a step and a save must fit in.
 margin=${MARGIN:-120}
-# What asks the ranks to save: the config's preemption_signal, USR1 or USR2.
+# What asks the ranks to save, in place of the config's preemption_signal: USR1 or USR2.
 signal=${PREEMPTION_SIGNAL:-USR1}
 # until here
 
@@ -61,7 +61,7 @@ ask() { # WHY
   kill "-$signal" "$job" 2>/dev/null || true
 }
 Launch/mpirun -n "$ranks" --hostfile "$PBS_NODEFILE" --threads "$threads" \
-  "$program" train "$CONFIG" "${overrides[@]}" --threads "$threads" --resume auto &
+  "$program" train "$CONFIG" "${overrides[@]}" "preemption_signal=$signal" --threads "$threads" --resume auto &
 job=$!
 trap 'ask "the time ends in $margin s"' USR1
 # PBS sends it for qdel, at the end of the time and in preempting, and kills the job some seconds later.
