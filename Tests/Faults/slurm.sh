@@ -2,17 +2,24 @@
 # A run under sbatch, with srun and with mpirun, told once by a signal at a random moment to save, requeued and ended. Prints a row for
 # each and ends with 1 if a job was not requeued once, failed, or has other weights than the unbroken run.
 #
-# usage: Tests/Faults/slurm.sh [--times N] [CONFIG [key=value …]]
+# usage: Tests/Faults/slurm.sh [--times N] [--signal USR1|TERM] [CONFIG [key=value …]]
 #
-# CONFIG is a run of 2 ranks; default a tiny one, about 3 minutes for N = 1 on two cores. Tests/Faults/slurm.sh Configs/demo.yaml
-# takes about 40. Needs a release build, or a program named by ISOGLOSS, and a Slurm with two free cores.
+# CONFIG is a run of 2 ranks; default a tiny one, about 3 minutes for N = 1 on two cores, with both signals. Configs/demo.yaml with one
+# takes about 15. Needs a release build, or a program named by ISOGLOSS, and a Slurm with two free cores.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-times=1
-if [[ ${1:-} == --times ]]; then
-  times=${2:?a number of times}
+times=1 signals=(USR1 TERM)
+while [[ ${1:-} == --* ]]; do
+  case $1 in
+  --times) times=${2:?a number of times} ;;
+  --signal) signals=("${2:?a signal}") ;;
+  *)
+    echo "unknown option $1" >&2
+    exit 64
+    ;;
+  esac
   shift 2
-fi
+done
 program=$(realpath "${ISOGLOSS:-.build/release/isogloss}")
 for command in sbatch srun scontrol sinfo; do
   command -v "$command" >/dev/null || { echo "skipped: no $command, so no Slurm here"; exit 0; }
@@ -64,7 +71,7 @@ hashes() { # DIR
 state() { scontrol show job "$job" | sed -n 's/^ *JobState=\([A-Z_]*\).*/\1/p'; }
 field() { scontrol show job "$job" | tr ' ' '\n' | sed -n "s/^$1=//p" | head -1; }
 reported() { cat "$1" 2>/dev/null | grep -cE ' step [0-9]+/' || true; }
-begun() { cat "$1" 2>/dev/null | grep -c ', start [0-9]*: ' || true; }
+begun() { cat "$1" 2>/dev/null | grep -c ': start [0-9]*, ' || true; }
 
 Launch/mpirun -n 2 --threads 1 "$program" train "$config" "$@" --out "$folder/unbroken" --resume auto >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
 lines=$(reported "$folder/log")
@@ -106,7 +113,7 @@ overrides=("$@")
 failed=0
 printf '%-8s %-6s %-12s %-9s %-10s %s\n' launcher signal 'saved at' requeued ended 'weights equal'
 for ((time = 0; time < times; time++)); do
-  for signal in USR1 TERM; do
+  for signal in "${signals[@]}"; do
     for launcher in srun mpirun; do
       try "$launcher" "$signal" || failed=$((failed + 1))
     done
