@@ -30,6 +30,7 @@ let package = Package(
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1"),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
+    .systemLibrary(name: "CLinux"),
     .target(
       name: "CSentencePiece",
       linkerSettings: [.linkedLibrary("sentencepiece")]),
@@ -59,7 +60,7 @@ let package = Package(
       name: "isogloss",
       dependencies: [
         "Training", "Model", "Tensors", "Corpus", "Collectives", "Checkpoints", "Configuration",
-        "Determinism",
+        "Determinism", "CLinux",
       ],
       swiftSettings: strict),
 

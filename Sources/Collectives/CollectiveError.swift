@@ -5,6 +5,8 @@ public struct CollectiveError: Error, CustomStringConvertible {
     case timeout
     /// The ranks in ``CollectiveError/others`` are in another call. No payload has moved.
     case disagreement
+    /// The ranks in ``CollectiveError/others`` have numbers that are not finite. No payload has moved.
+    case notFinite
     /// MPI returned this error code.
     case transport(Int32)
     /// Another rank failed first, or this communicator did before.
@@ -18,7 +20,7 @@ public struct CollectiveError: Error, CustomStringConvertible {
   public var operation: String
   /// The rank that throws.
   public var rank: Int
-  /// The other ranks concerned, in order.
+  /// The ranks concerned, in order, as the whole job counts them.
   public var others: [Int]
   /// The cause, in words.
   public var detail: String

@@ -7,6 +7,16 @@ public struct CollectiveSettings: Sendable {
   /// use the communicator.
   public var whileWaiting: (@Sendable () -> Void)?
 
+  /// Called on a thread of its own if a call has not returned some seconds after its time-out, which means that MPI
+  /// itself is blocked. It is to end the process.
+  public var whenStuck: (@Sendable (CollectiveError) -> Void)?
+
+  /// The seconds after a time-out at which a call counts as stuck.
+  package var graceSeconds = 5.0
+
+  /// The seconds between a rank's heartbeats.
+  var heartbeatSeconds: Double { min(max(timeoutSeconds / 20, 0.1), 5) }
+
   /// The most bytes that one message carries; larger payloads go in pieces.
   ///
   /// Measured over TCP at 1 Gbit/s, both ways at once: one message of 22 MB moves at 60 MB/s, pieces of 1 MiB at 119.7.

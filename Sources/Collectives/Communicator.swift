@@ -23,6 +23,9 @@ public protocol Communicator: AnyObject, Sendable {
   /// The name of the machine that the calling rank runs on.
   var hostName: String { get }
 
+  /// What the calling rank is doing, as others hear of it. One for all communicators of a rank.
+  var activity: RankActivity { get }
+
   /// How the calling rank waits. A change holds from the next call on.
   var settings: CollectiveSettings { get set }
 

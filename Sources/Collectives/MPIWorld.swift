@@ -18,15 +18,17 @@ public enum MPIWorld {
     do throws(TransportFailure) {
       return try started.withLock { started throws(TransportFailure) in
         if let world = started { return world }
-        let world = RankGroup(try initialize(), settings: settings)
+        let world = try initialize(settings)
         started = world
         return world
       }
     } catch {
       throw CollectiveError(
-        code: error.code, operation: "start of MPI", rank: Launch.rank ?? 0, detail: error.detail)
+        code: error.code, operation: starting, rank: Launch.rank ?? 0, detail: error.detail)
     }
   }
+
+  private static let starting = "start of MPI"
 
   /// Waits for all ranks and ends MPI; does nothing if it was not started or has ended.
   ///
@@ -39,7 +41,16 @@ public enum MPIWorld {
     }
     guard let world, !isFinalized else { return }
     try world.barrier()
-    let status = MPI_Finalize()
+    world.endWatch()
+    let settings = world.settings
+    let status = Deadline.guarding(seconds: settings.timeoutSeconds) {
+      settings.whenStuck?(
+        CollectiveError(
+          code: .timeout, operation: "end of MPI", rank: world.rank,
+          detail: "took over \(Int(settings.timeoutSeconds)) s: a rank or its network is gone"))
+    } _: {
+      MPI_Finalize()
+    }
     guard status == CMPI_SUCCESS() else {
       throw CollectiveError(
         code: .transport(status), operation: "end of MPI", rank: world.rank,
@@ -59,6 +70,39 @@ public enum MPIWorld {
     var flag: Int32 = 0
     unsafe MPI_Finalized(&flag)
     return flag != 0
+  }
+
+  /// Starts MPI within the time-out, and lets the ranks tell each other where they are.
+  private static func initialize(
+    _ settings: CollectiveSettings
+  ) throws(TransportFailure) -> RankGroup<MPITransport> {
+    let ranks =
+      Launch.expectedSize.map { "not all of \($0) ranks have come" } ?? "a rank is missing"
+    return try Deadline.guarding(seconds: settings.timeoutSeconds) {
+      settings.whenStuck?(
+        CollectiveError(
+          code: .timeout, operation: starting, rank: Launch.rank ?? 0,
+          detail:
+            "took over \(Int(settings.timeoutSeconds)) s: \(ranks); look for hosts that are down, a "
+            + "firewall, or networks that not all hosts share (OMPI_MCA_btl_tcp_if_include)"))
+    } _: { () throws(TransportFailure) in
+      let transport = try initialize()
+      let own = Array(nameOfThisHost().utf8)
+      let names: [[UInt8]]
+      do throws(CollectiveError) {
+        let alone = RankActivity(
+          rank: transport.rank, hosts: [String](repeating: "?", count: transport.size))
+        names = try RankGroup(transport, settings: settings, activity: alone).allGather(own)
+      } catch {
+        throw TransportFailure(code: error.code, detail: error.detail)
+      }
+      let activity = RankActivity(
+        rank: transport.rank, hosts: names.map { String(decoding: $0, as: UTF8.self) },
+        isShown: true)
+      let world = RankGroup(transport, settings: settings, activity: activity)
+      if transport.size > 1 { world.watch(on: try transport.duplicate()) }
+      return world
+    }
   }
 
   private static func initialize() throws(TransportFailure) -> MPITransport {
@@ -97,6 +141,8 @@ public enum MPIWorld {
 /// Messages by `MPI_Isend` and `MPI_Irecv`, polled by `MPI_Test`.
 @safe struct MPITransport: Transport, @unchecked Sendable {
   private let group: CMPI_Comm
+  /// The same ranks, for what they agree on before payloads move.
+  private let control: CMPI_Comm
   let rank: Int
   let size: Int
 
@@ -108,10 +154,14 @@ public enum MPIWorld {
   fileprivate init(_ group: CMPI_Comm) throws(TransportFailure) {
     var rank: Int32 = 0
     var size: Int32 = 0
+    var control = unsafe CMPI_COMM_NULL()
     try unsafe check(MPI_Comm_set_errhandler(group.raw, CMPI_ERRORS_RETURN()))
+    try unsafe check(MPI_Comm_dup(group.raw, &control.raw))
+    try unsafe check(MPI_Comm_set_errhandler(control.raw, CMPI_ERRORS_RETURN()))
     try unsafe check(MPI_Comm_rank(group.raw, &rank))
     try unsafe check(MPI_Comm_size(group.raw, &size))
     unsafe self.group = group
+    unsafe self.control = control
     self.rank = Int(rank)
     self.size = Int(size)
   }
@@ -124,8 +174,7 @@ public enum MPIWorld {
     try unsafe check(
       MPI_Isend(
         bytes.baseAddress, count(bytes.count), CMPI_BYTE(), Int32(peer), channel.rawValue,
-        group.raw,
-        &request.handle.raw))
+        (channel == .agreement ? control : group).raw, &request.handle.raw))
     return request
   }
 
@@ -137,8 +186,7 @@ public enum MPIWorld {
     try unsafe check(
       MPI_Irecv(
         bytes.baseAddress, count(bytes.count), CMPI_BYTE(), Int32(peer), channel.rawValue,
-        group.raw,
-        &request.handle.raw))
+        (channel == .agreement ? control : group).raw, &request.handle.raw))
     return request
   }
 
@@ -156,6 +204,13 @@ public enum MPIWorld {
     var flag: Int32 = 0
     unsafe MPI_Test(&request.handle.raw, &flag, CMPI_STATUS_IGNORE())
     if flag == 0 { unsafe MPI_Request_free(&request.handle.raw) }
+  }
+
+  /// The same ranks with messages of their own. The corresponding C function is `MPI_Comm_dup`.
+  fileprivate func duplicate() throws(TransportFailure) -> MPITransport {
+    var other = unsafe CMPI_COMM_NULL()
+    try unsafe check(MPI_Comm_dup(group.raw, &other.raw))
+    return try unsafe MPITransport(other)
   }
 
   /// The corresponding C function is `MPI_Comm_split`. All ranks are known to have come.

@@ -110,7 +110,7 @@ extension RankGroup {
     precondition(receiver != rank, "rank \(rank) sends to itself")
     let call = Call(
       operation: .pointToPoint, element: E.elementType, count: values.count, detail: tag,
-      sender: rank, receiver: receiver)
+      sends: true)
     try unsafe values.withUnsafeBytes { bytes throws(CollectiveError) in
       try use(call) { use throws(CollectiveError) in
         try agree(use, with: [receiver])
@@ -127,8 +127,7 @@ extension RankGroup {
     check(rank: sender, "the sender of a message")
     precondition(sender != rank, "rank \(rank) receives from itself")
     let call = Call(
-      operation: .pointToPoint, element: E.elementType, count: values.count, detail: tag,
-      sender: sender, receiver: rank)
+      operation: .pointToPoint, element: E.elementType, count: values.count, detail: tag)
     try unsafe values.withUnsafeMutableBytes { bytes throws(CollectiveError) in
       try use(call) { use throws(CollectiveError) in
         try agree(use, with: [sender])
@@ -151,11 +150,13 @@ extension RankGroup {
       // The number of a color is the first rank that chose it.
       let number = colors.firstIndex(of: colors[rank]) ?? rank
       do throws(TransportFailure) {
-        let part = try transport.split(sequence: use.sequence, color: number, members: members)
-        return RankGroup(part, settings: use.settings)
+        let part = try transport.split(
+          sequence: UInt64(use.sequence), color: number, members: members)
+        return RankGroup(
+          part, settings: use.settings, activity: activity, jobRanks: members.map { jobRanks[$0] })
       } catch {
         throw CollectiveError(
-          code: error.code, operation: "\(use.call)", rank: rank, detail: error.detail)
+          code: error.code, operation: "\(use.call)", rank: jobRank, detail: error.detail)
       }
     }
   }
@@ -163,13 +164,16 @@ extension RankGroup {
   func splitByMachine() throws(CollectiveError) -> any Communicator {
     try use(Call(operation: .split, detail: 1)) { use throws(CollectiveError) in
       try agree(use, with: peers)
+      let part: T
       do throws(TransportFailure) {
-        return RankGroup(
-          try transport.splitByMachine(sequence: use.sequence), settings: use.settings)
+        part = try transport.splitByMachine(sequence: UInt64(use.sequence))
       } catch {
         throw CollectiveError(
-          code: error.code, operation: "\(use.call)", rank: rank, detail: error.detail)
+          code: error.code, operation: "\(use.call)", rank: jobRank, detail: error.detail)
       }
+      let members = try RankGroup(part, settings: use.settings, activity: activity)
+        .allGather([Int64(jobRank)]).map { Int($0[0]) }
+      return RankGroup(part, settings: use.settings, activity: activity, jobRanks: members)
     }
   }
 

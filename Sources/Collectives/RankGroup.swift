@@ -5,15 +5,20 @@ import Synchronization
 ///
 /// Elements are raw bytes with an ``ElementType`` below this type's generic front, so that their
 /// loops are compiled for each type.
-@safe final class RankGroup<T: Transport>: Communicator {
+@safe final class RankGroup<T: Transport>: Communicator, PlannedGroup {
   let transport: T
   let hostName: String
+  let activity: RankActivity
+  /// The number in the whole job of each rank of this group.
+  let jobRanks: [Int]
   private let settingsLock: Mutex<CollectiveSettings>
   private let isInUse = Atomic(false)
   private let state = Mutex(State())
+  private let watchdog = Mutex<Watchdog<T>?>(nil)
 
   private struct State {
-    var sequence: UInt64 = 0
+    var sequence: UInt32 = 0
+    var plan: CallPlan?
     /// The error after which the group is lost.
     var failure: CollectiveError?
   }
@@ -28,11 +33,19 @@ import Synchronization
   struct Use {
     var call: Call
     var settings: CollectiveSettings
-    var sequence: UInt64
+    var sequence: UInt32
+    /// Whether it is the next of a plan on which all have agreed.
+    var isPlanned: Bool
+    /// Its number in the rank's activity.
+    var number: Int
   }
 
-  init(_ transport: T, settings: CollectiveSettings) {
+  init(
+    _ transport: T, settings: CollectiveSettings, activity: RankActivity, jobRanks: [Int]? = nil
+  ) {
     self.transport = transport
+    self.activity = activity
+    self.jobRanks = jobRanks ?? Array(0..<transport.size)
     settingsLock = Mutex(settings)
     hostName = nameOfThisHost()
   }
@@ -43,6 +56,35 @@ import Synchronization
   var settings: CollectiveSettings {
     get { settingsLock.withLock { $0 } }
     set { settingsLock.withLock { $0 = newValue } }
+  }
+
+  /// Begins to tell the other ranks what this one does, and to listen to them. Every rank calls it.
+  ///
+  /// - Parameter transport: Used for that alone.
+  func watch(on transport: T) {
+    if size == 1 { return }
+    let dog = Watchdog(transport, activity) { [weak self] in self?.settings ?? CollectiveSettings()
+    }
+    watchdog.withLock { $0 = dog }
+    dog.start()
+  }
+
+  func endWatch() {
+    watchdog.withLock { dog in
+      dog?.stop()
+      dog = nil
+    }
+  }
+
+  /// This rank's number in the whole job.
+  var jobRank: Int { jobRanks[rank] }
+
+  /// Some ranks of this group as the whole job counts them: `ranks 4 and 6`.
+  func named(_ ranks: [Int]) -> String { listed(ranks: ranks.map { jobRanks[$0] }) }
+
+  var plan: CallPlan? {
+    get { state.withLock { $0.plan } }
+    set { state.withLock { $0.plan = newValue } }
   }
 
   func abort(code: Int32) -> Never { transport.abort(code: code) }
@@ -58,34 +100,73 @@ import Synchronization
       isInUse.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged,
       "\(call) while another thread uses the same communicator; give each thread its own by split")
     defer { isInUse.store(false, ordering: .releasing) }
-    let (sequence, failure) = state.withLock { state in
-      if call.operation != .pointToPoint { state.sequence += 1 }
-      return (state.sequence, state.failure)
+    let (sequence, failure, plan) = state.withLock { state in
+      if call.operation != .pointToPoint { state.sequence &+= 1 }
+      return (state.sequence, state.failure, state.plan)
     }
     if let failure {
       throw CollectiveError(
-        code: .aborted, operation: "\(call)", rank: rank, others: failure.others,
+        code: .aborted, operation: "\(call)", rank: jobRank, others: failure.others,
         detail: "the group was lost before: \(failure)")
     }
+    let settings = settings
+    let number = activity.begin(call, timeoutSeconds: settings.timeoutSeconds)
+    defer { activity.end(call: number) }
     do throws(CollectiveError) {
-      return try body(Use(call: call, settings: settings, sequence: sequence))
+      let isPlanned = try plan?.take(call, of: self) ?? false
+      return try body(
+        Use(
+          call: call, settings: settings, sequence: sequence, isPlanned: isPlanned, number: number))
     } catch {
-      if error.code != .disagreement { state.withLock { $0.failure = error } }
+      if error.code != .disagreement, error.code != .notFinite {
+        state.withLock { $0.failure = error }
+      }
       throw error
     }
   }
 
   // MARK: Agreement
 
+  /// Agrees with all ranks on a call that moves no payload itself.
+  func agree(on call: Call, notFinite: Bool) throws(CollectiveError) {
+    try use(call) { use throws(CollectiveError) in
+      _ = try agree(use, with: peers, notFinite: notFinite)
+    }
+  }
+
   /// Tells `peers` which call this rank is in, and checks that they are in the same.
   ///
+  /// - Parameter ownCount: What this rank brings, where ranks need not bring the same.
   /// - Returns: The counts that the peers bring, by rank; this rank's own among them.
   @discardableResult
-  func agree(_ use: Use, with peers: [Int], ownCount: Int = 0) throws(CollectiveError) -> [Int] {
+  func agree(
+    _ use: Use, with peers: [Int], ownCount: Int? = nil, notFinite: Bool = false
+  ) throws(CollectiveError) -> [Int] {
     var counts = [Int](repeating: 0, count: size)
-    counts[rank] = ownCount
-    if peers.isEmpty { return counts }
-    let mine = CallRecord(sequence: use.sequence, call: use.call, ownCount: ownCount)
+    counts[rank] = ownCount ?? 0
+    if use.isPlanned { return counts }
+    let mine = CallRecord(
+      sequence: use.sequence, position: activity.position, call: use.call, ownCount: ownCount,
+      notFinite: notFinite)
+    var records = try exchange(mine, use, with: peers)
+    records[rank] = mine
+    for peer in peers { counts[peer] = records[peer]?.count ?? 0 }
+    try compare(records, with: mine, peers, use)
+    let bad = ([rank] + peers).filter { records[$0]?.notFinite ?? false }.sorted()
+    guard bad.isEmpty else {
+      throw CollectiveError(
+        code: .notFinite, operation: "\(use.call)", rank: jobRank, others: bad.map { jobRanks[$0] },
+        detail: "numbers of \(named(bad)) are not finite")
+    }
+    return counts
+  }
+
+  /// The records of the peers, by rank; nil for one that another version of the program wrote.
+  private func exchange(
+    _ mine: CallRecord, _ use: Use, with peers: [Int]
+  ) throws(CollectiveError) -> [CallRecord?] {
+    var records = [CallRecord?](repeating: nil, count: size)
+    if peers.isEmpty { return records }
     // After a time-out a late message may still arrive: the memory is then kept for good.
     let length = CallRecord.byteCount
     let room = UnsafeMutableRawBufferPointer.allocate(
@@ -108,35 +189,57 @@ import Synchronization
     for peer in peers { try unsafe startSend(own, to: peer, .agreement, &pending, use) }
     try wait(&pending, use, longestSleep: 0.001)
     isQuiet = true
-
-    var differing: [(rank: Int, text: String)] = []
-    for peer in peers.sorted() {
+    for peer in peers {
       let words = (0..<CallRecord.wordCount).map { index in
         unsafe room.load(fromByteOffset: peer * length + index * 8, as: UInt64.self)
       }
-      guard let record = CallRecord(words: words) else {
-        differing.append((peer, "a call of another version of the program"))
-        continue
+      records[peer] = CallRecord(words: words)
+    }
+    return records
+  }
+
+  /// Throws if the ranks are not all in the same call. All of them find the same words for it: first come those who
+  /// differ from most.
+  private func compare(
+    _ records: [CallRecord?], with mine: CallRecord, _ peers: [Int], _ use: Use
+  ) throws(CollectiveError) {
+    func agrees(_ record: CallRecord?) -> Bool {
+      guard let record else { return false }
+      var (call, own) = (record.call, mine.call)
+      if own.operation == .pointToPoint, call.operation == .pointToPoint {
+        if call.sends == own.sends { return false }
+        (call.sends, own.sends) = (false, false)
       }
-      counts[peer] = record.ownCount
-      if record.call != mine.call {
-        differing.append((peer, "\(record.call)"))
-      } else if record.sequence != mine.sequence {
-        differing.append((peer, "its collective number \(record.sequence)"))
+      return call == own && record.sequence == mine.sequence && record.position == mine.position
+    }
+    let differing = peers.filter { !agrees(records[$0]) }.sorted()
+    if differing.isEmpty { return }
+    let all = ([rank] + peers).sorted()
+    let sequences = Set(all.compactMap { records[$0]?.sequence })
+    let positions = all.compactMap { records[$0]?.position }
+    var groups: [(text: String, ranks: [Int])] = []
+    for rank in all {
+      var text = "a call of another version of the program"
+      if let record = records[rank] {
+        text = "\(record.call)"
+        if sequences.count > 1 { text += " as collective number \(record.sequence)" }
+        if positions.contains(where: { $0.step != record.position.step }) {
+          text += " in step \(record.position.step)"
+        } else if positions.contains(where: { $0 != record.position }) {
+          text += " with data \(String(record.position.cursor, radix: 16))"
+        }
+      }
+      if let index = groups.firstIndex(where: { $0.text == text }) {
+        groups[index].ranks.append(rank)
+      } else {
+        groups.append((text, [rank]))
       }
     }
-    if let first = differing.first {
-      let ranks = differing.map(\.rank)
-      let same = ranks.filter { rank in
-        differing.contains { $0.rank == rank && $0.text == first.text }
-      }
-      throw CollectiveError(
-        code: .disagreement, operation: "\(use.call)", rank: rank, others: ranks,
-        detail: "this is collective number \(mine.sequence) here, but \(listed(ranks: same)) "
-          + "called \(first.text)"
-          + (same.count < ranks.count ? " (\(listed(ranks: ranks)) differ)" : ""))
-    }
-    return counts
+    groups.sort { ($0.ranks.count, $0.ranks[0]) < ($1.ranks.count, $1.ranks[0]) }
+    throw CollectiveError(
+      code: .disagreement, operation: "\(use.call)", rank: jobRank,
+      others: differing.map { jobRanks[$0] },
+      detail: groups.map { "\(named($0.ranks)) called \($0.text)" }.joined(separator: ", but "))
   }
 
   // MARK: Messages
@@ -189,7 +292,7 @@ import Synchronization
     var sleep = 0.00001
     var shown = 0  // the requests that the shown text speaks of
     var showsText = false
-    defer { if showsText { CurrentWait.release() } }
+    defer { if showsText { ShownText.wait.release() } }
     while true {
       var index = 0
       while index < pending.count {
@@ -213,22 +316,28 @@ import Synchronization
       let limit = use.settings.timeoutSeconds
       if elapsed > limit {
         let others = ranksWaited(pending)
+        let why = activity.explanation(
+          of: others.map { jobRanks[$0] }, heartbeatSeconds: use.settings.heartbeatSeconds)
         throw giveUp(
           &pending, use,
           TransportFailure(
             code: .timeout,
-            detail: "waited \(limit) s for \(listed(ranks: others)) of \(size) in vain")
-        )
+            detail: "waited \(limit) s for \(named(others)) of \(jobRanks.count) in vain\(why.text)"
+          ),
+          blamed: why.roots)
       }
       if elapsed < 0.001 {
         sched_yield()
         continue
       }
-      if !showsText { showsText = CurrentWait.take() }
-      if showsText && shown != pending.count {
+      if !showsText { showsText = ShownText.wait.take() }
+      if shown != pending.count {
         shown = pending.count
-        CurrentWait.show(
-          "rank \(rank) waiting in \(use.call) for \(listed(ranks: ranksWaited(pending)))")
+        let others = ranksWaited(pending)
+        activity.wait(inCall: use.number, for: others.map { jobRanks[$0] })
+        if showsText {
+          ShownText.wait.show("rank \(jobRank) waiting in \(use.call) for \(named(others))")
+        }
       }
       usleep(UInt32(sleep * 1e6))
       sleep = min(sleep * 1.5, longestSleep)
@@ -247,17 +356,18 @@ import Synchronization
 
   /// Gives all requests up and makes the error to throw.
   private func giveUp(
-    _ pending: inout [Pending], _ use: Use, _ failure: TransportFailure, peer: Int? = nil
+    _ pending: inout [Pending], _ use: Use, _ failure: TransportFailure, peer: Int? = nil,
+    blamed: [Int]? = nil
   ) -> CollectiveError {
-    let others = peer.map { [$0] } ?? ranksWaited(pending)
+    let others = blamed ?? (peer.map { [$0] } ?? ranksWaited(pending)).map { jobRanks[$0] }
     cancel(&pending)
     return CollectiveError(
-      code: failure.code, operation: "\(use.call)", rank: rank, others: others,
+      code: failure.code, operation: "\(use.call)", rank: jobRank, others: others,
       detail: failure.detail)
   }
 }
 
-private func monotonicSeconds() -> Double {
+func monotonicSeconds() -> Double {
   var time = timespec()
   unsafe clock_gettime(CLOCK_MONOTONIC, &time)
   return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9

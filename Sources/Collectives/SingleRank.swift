@@ -4,10 +4,12 @@ import Synchronization
 /// The group of one rank: every collective is the identity, and MPI is never started.
 public final class SingleRank: Communicator {
   public let hostName: String
+  public let activity: RankActivity
   private let settingsLock: Mutex<CollectiveSettings>
 
   public init(settings: CollectiveSettings = CollectiveSettings()) {
     hostName = nameOfThisHost()
+    activity = RankActivity(rank: 0, hosts: [hostName])
     settingsLock = Mutex(settings)
   }
 

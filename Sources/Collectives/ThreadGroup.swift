@@ -12,10 +12,11 @@ public enum ThreadGroup {
   /// - Parameters:
   ///   - ranks: At least 1.
   ///   - ranksPerMachine: How many neighbouring ranks pretend to be on a machine of their own; nil for all.
+  ///   - isWatched: Whether ranks tell each other what they do, as those of MPI do, so that a wait in vain knows more.
   ///   - stackBytes: The stack of each thread; only what is touched takes memory.
   public static func run<Result: Sendable>(
     ranks: Int, ranksPerMachine: Int? = nil, settings: CollectiveSettings = CollectiveSettings(),
-    stackBytes: Int = 64 << 20,
+    isWatched: Bool = false, stackBytes: Int = 64 << 20,
     _ body: @escaping @Sendable (any Communicator) throws -> Result
   ) throws -> [Result] {
     precondition(ranks >= 1, "a group of \(ranks) ranks")
@@ -26,8 +27,15 @@ public enum ThreadGroup {
     for rank in 0..<ranks {
       let started = startThread(stackBytes: stackBytes) {
         do {
-          results.set(
-            try body(RankGroup(ThreadTransport(hub: hub, rank: rank), settings: settings)), rank)
+          let transport = ThreadTransport(hub: hub, rank: rank)
+          let hosts = [String](repeating: nameOfThisHost(), count: ranks)
+          let group = RankGroup(
+            transport, settings: settings, activity: RankActivity(rank: rank, hosts: hosts))
+          if isWatched {
+            group.watch(on: transport.split(sequence: .max, color: 0, members: Array(0..<ranks)))
+          }
+          defer { group.endWatch() }
+          results.set(try body(group), rank)
         } catch {
           outcome.fail(error, rank: rank)
         }

@@ -18,7 +18,8 @@ enum GroupEnd {
   /// Lays down who this rank is, for example `rank 1 on node07`. Once a process.
   static func prepare(identity: String) {
     unsafe self.identity = strdup(identity)
-    unsafe wait = CurrentWait.text
+    unsafe Guardian.tell(identity, at: Guardian.identity, isPath: false)
+    unsafe wait = ShownText.wait.text
     unsafe isAlone = false
   }
 
@@ -27,6 +28,7 @@ enum GroupEnd {
   /// A handler may run meanwhile: the path before stays where it is.
   static func moveClaim(to path: String) {
     unsafe claimPath = strdup(path)
+    unsafe Guardian.tell(path, at: Guardian.claimPath, isPath: true)
   }
 
   /// Whether this rank is to speak for the group. True at most once in a process.
@@ -41,13 +43,19 @@ enum GroupEnd {
 
   /// Ends the process from a signal handler, with one line if it is this rank's to say.
   static func endAtOnce(signal: Int32) {
+    // Who knows the cause, the guardian of a rank that was killed, speaks first.
+    var moment = timespec(tv_sec: 0, tv_nsec: 300_000_000)
+    unsafe nanosleep(&moment, nil)
     if unsafe !isAlone, claim() {
       unsafe write("isogloss: ")
       if let identity = unsafe identity, unsafe identity[0] != 0 {
         unsafe write(identity)
         unsafe write(": ")
       }
-      unsafe write("ended by signal 15 (SIGTERM): another rank or the launcher ended the run")
+      unsafe write(
+        signal == SIGHUP
+          ? "ended by signal 1 (SIGHUP): its terminal, its launcher or the process that watches over it is gone"
+          : "ended by signal 15 (SIGTERM): another rank or the launcher ended the run")
       if let wait = unsafe wait, unsafe wait[0] != 0 {
         unsafe write("; ")
         unsafe write(wait)

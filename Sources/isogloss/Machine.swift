@@ -1,4 +1,5 @@
 import Foundation
+import Training
 
 /// The machine that this process runs on, and what of it the process may use.
 struct Machine {
@@ -11,11 +12,12 @@ struct Machine {
     let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
     let name = text.split(separator: "\n").first { $0.hasPrefix("model name") }
       .flatMap { $0.split(separator: ":").last }
-    // The active processors are those of this process's CPU set.
-    let information = ProcessInfo.processInfo
+    let cores = ProcessInfo.processInfo.processorCount
+    // Foundation's active processors are those that are online, whatever this process is bound to.
+    let allowed = SystemFiles().cores(ofStatus: "/proc/self/status")?.count
     return Machine(
       processor: name.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown",
-      cores: information.processorCount, allowedCores: information.activeProcessorCount)
+      cores: cores, allowedCores: allowed ?? cores)
   }
 
   /// What is wrong with so many ranks on this machine and threads a rank, with the fix; nil if nothing.

@@ -43,7 +43,9 @@ enum Program {
   }
 
   /// Ends the process, and with it all ranks, with one line and the error's exit code.
-  static func fail(_ error: any Error) -> Never {
+  ///
+  /// - Parameter isStuck: Whether the main thread hangs in MPI, so that nothing can be closed in good order.
+  static func fail(_ error: any Error, isStuck: Bool = false) -> Never {
     let code = exitCode(error)
     let speaks = Ranks.isFirst || (error as? RunError)?.code != .elsewhere
     // What goes wrong on all ranks alike is said by the first, whose end ends the others: they give it a
@@ -58,6 +60,7 @@ enum Program {
     if let communicator = unsafe Ranks.communicator, communicator.size > 1 {
       communicator.abort(code: code)
     }
+    if isStuck { _exit(code) }
     exit(code)
   }
 

@@ -1,6 +1,8 @@
+import Checkpoints
 import Collectives
 import Configuration
 import Foundation
+import Glibc
 import Tensors
 import Training
 
@@ -22,7 +24,7 @@ enum Ranks {
     if let problem = Launch.problem { throw UsageError(problem, command: "isogloss train") }
     let joined: any Communicator =
       Launch.isUnderLauncher
-      ? try MPIWorld.start(settings: CollectiveSettings(timeoutSeconds: timeoutSeconds))
+      ? try MPIWorld.start(settings: settings(timeoutSeconds: timeoutSeconds))
       : SingleRank()
     unsafe communicator = joined
     GroupEnd.prepare(identity: identity ?? "")
@@ -30,8 +32,44 @@ enum Ranks {
       let name = try claimName(joined)
       unsafe claimName = name
       GroupEnd.moveClaim(to: NSTemporaryDirectory() + "isogloss" + name)
+      try checkProgram(joined)
+      try shareVariables(joined)
     }
     return joined
+  }
+
+  /// How ranks of this process wait: one that MPI does not let go ends the process all the same.
+  static func settings(timeoutSeconds: Double) -> CollectiveSettings {
+    var settings = CollectiveSettings(timeoutSeconds: timeoutSeconds)
+    settings.whenStuck = { Program.fail($0, isStuck: true) }
+    return settings
+  }
+
+  /// The variables of this program's settings, which all ranks take from the first: an environment does not reach every
+  /// host.
+  private static let variables = ["ISOGLOSS_THREADS", "ISOGLOSS_KERNELS", "ISOGLOSS_BF16"]
+
+  private static func shareVariables(_ communicator: any Communicator) throws {
+    let own = variables.map { name in
+      "\(name)=\(unsafe getenv(name).map { unsafe String(cString: $0) } ?? "")"
+    }
+    let first = try communicator.allGather(Array(own.joined(separator: "\n").utf8))[0]
+    for line in String(decoding: first, as: UTF8.self).split(separator: "\n") {
+      let parts = line.split(separator: "=", maxSplits: 1)
+      if parts.count == 2 {
+        unsafe setenv(String(parts[0]), String(parts[1]), 1)
+      } else {
+        unsafe unsetenv(String(parts[0]))
+      }
+    }
+  }
+
+  /// Sees to it that all ranks run the same program.
+  private static func checkProgram(_ communicator: any Communicator) throws {
+    let bytes = try SHA256.digest(ofFile: "/proc/self/exe")
+    try RankAgreement.check(
+      "program", "isogloss \(Program.version), SHA-256 \(bytes)",
+      fix: "install the same program on every host", over: communicator)
   }
 
   /// Lets the ranks of a job settle in `directory`, which they all see, who of them speaks for it.
@@ -77,7 +115,7 @@ enum Ranks {
       }
       return threads
     }
-    return Launch.isUnderLauncher ? 1 : ProcessInfo.processInfo.activeProcessorCount
+    return Launch.isUnderLauncher ? 1 : Machine.current.allowedCores
   }
 
   /// What a rank computes with. Its products are bf16 where that is asked for and the processor has it; one line says

@@ -8,7 +8,7 @@ import Training
 /// SIGINT asks the run to save and end; a second SIGINT ends it at once. The signal of preemption, SIGUSR1 unless the
 /// config names another, asks it to save and end with code 75. SIGUSR1 also comes from Launch/mpirun for the SIGINT of
 /// a keyboard. SIGTERM, where it is no preemption, ends the process at once with one line that says what it was
-/// waiting for, unless another rank has spoken for the group. SIGBUS is what reading a mapped file gives that was
+/// waiting for, unless another rank has spoken for the group; so does SIGHUP. SIGBUS is what reading a mapped file gives that was
 /// shortened meanwhile, or whose disk fails: one line and the end, code 74.
 enum Signals {
   private static let interrupts = Atomic<Int>(0)
@@ -35,6 +35,7 @@ enum Signals {
     }
     handle(SIGUSR1) { _ in Signals.preemptions.add(1, ordering: .relaxed) }
     handle(SIGTERM) { _ in GroupEnd.endAtOnce(signal: SIGTERM) }
+    handle(SIGHUP) { _ in GroupEnd.endAtOnce(signal: SIGHUP) }
     handle(SIGBUS) { _ in
       let line: StaticString =
         "isogloss: a mapped checkpoint was shortened or cannot be read any more; leave files alone while they are in use\n"
@@ -45,7 +46,7 @@ enum Signals {
     // Who started this process may have blocked them, and the mask is inherited.
     var watched = sigset_t()
     unsafe sigemptyset(&watched)
-    for number in [SIGINT, SIGTERM, SIGUSR1, SIGUSR2] { unsafe sigaddset(&watched, number) }
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2] { unsafe sigaddset(&watched, number) }
     unsafe pthread_sigmask(SIG_UNBLOCK, &watched, nil)
   }
 

@@ -3,6 +3,7 @@ import Glibc
 
 // Kernels and libraries choose by the same name: OpenBLAS reads its own variable when it is loaded.
 LibraryChoice.applyForcedKernels()
+Guardian.start(arguments: CommandLine.arguments)
 Signals.watch()
 let started = ContinuousClock.now
 

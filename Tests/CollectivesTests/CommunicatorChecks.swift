@@ -12,6 +12,8 @@ extension CommunicatorCheck {
       reduceScatterThenGatherIsTheSum,
       smallPiecesGiveTheSameValues, messagesArrive, splitMakesGroups,
       treeOrderGivesTheBitsOfOneRank, disagreementIsSeenByAll, messagesMustAgree,
+      aPlanIsAgreedOnOnce, aCallThatIsNotPlannedIsNamed, placesInTheRunMustAgree,
+      whatIsNotFiniteDoesNotMove,
       absentRankIsNamed, aMessageDoesNotMeetACollective,
     ]
 
@@ -310,6 +312,103 @@ extension CommunicatorCheck {
     }
     // No payload has moved, and the group goes on.
     try expect(try group.allReduce(Int64(2), .sum), equals: Int64(2 * group.size), "2", on: group)
+  }
+
+  static let aPlanIsAgreedOnOnce = CommunicatorCheck("a plan is agreed on once") { group in
+    let own = try group.split(color: 0, key: group.rank)
+    let plan = CallPlan("sums", of: own)
+    for round in 0..<4 {
+      try plan.begin()
+      for count in [7, 100, 40_000] {
+        var values = [Float](repeating: Float(round), count: count)
+        try own.allReduce(&values, .sum)
+        try expect(
+          values, equals: [Float](repeating: Float(round * group.size), count: count), "sums",
+          on: group)
+      }
+      try plan.end()
+      // Outside of the plan anything goes.
+      try own.barrier()
+    }
+  }
+
+  static let aCallThatIsNotPlannedIsNamed = CommunicatorCheck("a call not planned is named") {
+    group in
+    guard group.size > 1 else { return }
+    let own = try group.split(color: 0, key: group.rank)
+    own.settings.timeoutSeconds = 1
+    let plan = CallPlan("sums", of: own)
+    func sum(_ count: Int) throws {
+      var values = [Float](repeating: 1, count: count)
+      try own.allReduce(&values, .sum)
+    }
+    for _ in 0..<2 {
+      try plan.begin()
+      for count in [7, 8] { try sum(count) }
+      try plan.end()
+    }
+    try plan.begin()
+    if group.rank == 1 {
+      // The rank that skips a call knows it, whatever the others wait for.
+      do {
+        try sum(8)
+        throw CheckFailure(description: "rank 1 skipped a call in silence")
+      } catch let error as CollectiveError {
+        try expect(error.code, equals: .disagreement, "code of “\(error)”", on: group)
+        try expect(
+          "\(error)",
+          equals:
+            "rank 1: allReduce (sum) of 8 floats: this rank skipped allReduce (sum) of 7 floats, "
+            + "call 1 of 2 of plan 'sums'", "text", on: group)
+      }
+      try expect(.disagreement, about: [], on: group) { try plan.end() }
+    } else {
+      try expect(.timeout, about: [1], on: group) { try sum(7) }
+    }
+    // The lists themselves are compared.
+    let other = try group.split(color: 0, key: group.rank)
+    let lists = CallPlan("lists", of: other)
+    try lists.begin()
+    try lists.end()
+    let uneven = CallPlan(group.rank == 0 ? "a" : "b", of: other)
+    try expect(
+      .disagreement, about: group.rank == 0 ? Array(1..<group.size) : [0], on: group
+    ) { try uneven.begin() }
+    try group.barrier()
+  }
+
+  static let placesInTheRunMustAgree = CommunicatorCheck("places in the run must agree") { group in
+    guard group.size > 1 else { return }
+    let odd = group.size - 1
+    let isOdd = group.rank == odd
+    let others = isOdd ? Array(0..<odd) : [odd]
+    defer { group.activity.position = RunPosition() }
+    group.activity.position = RunPosition(step: isOdd ? 8 : 9, cursor: 5)
+    try expect(.disagreement, about: others, on: group) { try group.barrier() }
+    group.activity.position = RunPosition(step: 9, cursor: isOdd ? 4 : 5)
+    try expect(.disagreement, about: others, on: group) { try group.barrier() }
+    group.activity.position = RunPosition(step: 9, cursor: 5)
+    try group.barrier()
+  }
+
+  static let whatIsNotFiniteDoesNotMove = CommunicatorCheck("what is not finite does not move") {
+    group in
+    guard group.size > 1 else { return }
+    let own = try group.split(color: 0, key: group.rank)
+    let plan = CallPlan("sums", of: own)
+    let bad = group.size / 2
+    for other in 0..<group.size {
+      do {
+        try plan.begin(notFinite: group.rank == bad || group.rank == other)
+        throw CheckFailure(description: "rank \(group.rank): no error")
+      } catch let error as CollectiveError {
+        try expect(error.code, equals: .notFinite, "code of “\(error)”", on: group)
+        try expect(error.others, equals: Set([bad, other]).sorted(), "ranks", on: group)
+      }
+    }
+    // The group goes on.
+    try plan.begin()
+    try plan.end()
   }
 
   static let messagesMustAgree = CommunicatorCheck("messages must agree") { group in

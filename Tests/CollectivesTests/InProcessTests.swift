@@ -92,7 +92,7 @@ import Testing
       if group.rank == 1 {
         for _ in 0..<20_000 where line != expected {
           usleep(1000)
-          line = unsafe String(cString: CurrentWait.text)
+          line = unsafe String(cString: ShownText.wait.text)
         }
       }
       var values = [Float](repeating: 0, count: 123)
@@ -100,7 +100,7 @@ import Testing
       return line
     }
     #expect(seen[1] == expected)
-    #expect(unsafe String(cString: CurrentWait.text) != expected)
+    #expect(unsafe String(cString: ShownText.wait.text) != expected)
   }
 
   @Test func waitingCallsTheHook() throws {
@@ -144,8 +144,41 @@ import Testing
     }
     #expect(
       lines[0]
-        == "rank 0: allReduce (sum) of 5 floats: this is collective number 1 here, but rank 2 "
-        + "called allReduce (sum) of 4 floats")
-    #expect(lines[2].hasSuffix("but ranks 0 and 1 called allReduce (sum) of 5 floats"))
+        == "rank 0: allReduce (sum) of 5 floats: rank 2 called allReduce (sum) of 4 floats, but "
+        + "ranks 0 and 1 called allReduce (sum) of 5 floats")
+    #expect(lines[2].hasSuffix("5 floats") && lines[2].contains("floats: rank 2 called"))
+  }
+
+  /// Rank 0 waits for rank 1, which waits for rank 2, which does something else.
+  @Test func aWaitInVainNamesTheRankAtItsRoot() throws {
+    var settings = Self.settings
+    settings.timeoutSeconds = 2
+    let errors = try ThreadGroup.run(ranks: 3, settings: settings, isWatched: true) { group in
+      let pairs = try group.split(color: group.rank == 2 ? 1 : 0, key: 0)
+      let others = try group.split(color: group.rank == 0 ? 0 : 1, key: 0)
+      others.settings.timeoutSeconds = 60
+      group.activity.position = RunPosition(step: 7)
+      var error: CollectiveError?
+      if group.rank == 2 { group.activity.begin("daydream") }
+      do throws(CollectiveError) {
+        if group.rank == 0 { try pairs.barrier() }
+        if group.rank == 1 { try others.barrier() }
+        if group.rank == 2 {
+          usleep(3_000_000)
+          try others.barrier()
+        }
+      } catch let failure {
+        error = failure
+      }
+      return error
+    }
+    let error = try #require(errors[0])
+    #expect(errors[1] == nil && errors[2] == nil)
+    #expect(error.code == .timeout && error.others == [2])
+    let text = "\(error)"
+    #expect(
+      text.contains("waited 2.0 s for rank 1 of 2 in vain, waiting in turn for rank 2; rank 2 on "),
+      "\(text)")
+    #expect(text.contains(" lives, since ") && text.hasSuffix(" s in daydream, step 7"), "\(text)")
   }
 }

@@ -27,7 +27,8 @@ save_strategy: "no"
 full_determinism: true
 output_dir: out
 YAML
-if "$program" doctor | grep -q "no instructions"; then export ISOGLOSS_BF16=emulate; fi
+# Findings are no failure here.
+if { "$program" doctor || true; } | grep -q "no instructions"; then export ISOGLOSS_BF16=emulate; fi
 
 failed=0
 printf '%-9s %-9s %5s %7s  %-8s %s\n' precision ranks count threads sharded hash

@@ -263,12 +263,26 @@ struct CommandLineTests {
 
   @Test func doctorNamesOversubscription() throws {
     let outcome = try Program.run(["doctor", "--json", "--threads", "1000"])
-    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(outcome.code == 1, "\(outcome.error)")
     let report = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8))
-    let findings = try #require((report as? [String: Any])?["findings"] as? [String])
-    #expect(findings.count == 1 && findings[0].contains("1000 threads share"))
+    let findings = try #require((report as? [String: Any])?["findings"] as? [[String: String]])
+    #expect(findings.count == 1 && findings[0]["problem"]?.contains("1000 threads share") ?? false)
+    #expect(findings.first?["fix"]?.contains("--threads") ?? false)
     let facts = try #require((report as? [String: Any])?["facts"] as? [String: String])
     #expect(facts["numerics"]?.contains("kernels, OpenBLAS") ?? false)
+  }
+
+  /// Tasks that srun started without PMI would each run alone: the first says so, and the others nothing.
+  @Test func doctorNamesALaunchWhoseRanksAreAlone() throws {
+    let srun = ["/usr/bin/env", "-u", "PMIX_RANK", "SLURM_STEP_NUM_TASKS=2"]
+    let first = try Program.run(["doctor"], launcher: srun + ["SLURM_PROCID=0"])
+    #expect(first.code == 1, "\(first.error)")
+    let problems = first.output.split(separator: "\n").filter { $0.hasPrefix("problem: ") }
+    #expect(problems.count == 1, "\(first.output)")
+    #expect(problems.first?.hasPrefix("problem: launch: rank 0 of 1, although") ?? false)
+    #expect(problems.first?.contains("srun --mpi=pmi") ?? false)
+    let second = try Program.run(["doctor"], launcher: srun + ["SLURM_PROCID=1"])
+    #expect(second.code == 0 && second.output.isEmpty, "\(second.output)")
   }
 
   /// A table without bf16 instructions trains in fp32 and says so, or rounds as bf16 does if it is told to.

@@ -1,3 +1,5 @@
+import Determinism
+
 /// The encoded sentences of one language's train, dev or test files, in a few flat arrays.
 public struct Split: Sendable {
   /// What a ledger says about the sentences.
@@ -99,6 +101,19 @@ public struct Split: Sendable {
   /// The tokens of every sentence. Shape `[sentences]`.
   public var tokenCounts: [Int32] { (0..<count).map { Int32(clamping: tokenCount(of: $0)) } }
 
+  /// A hash of all that is trained on. Equal splits have equal ones, wherever their files are.
+  public var fingerprint: UInt64 {
+    var hash = FNV1a()
+    for numbers in [tokens, wordTokens, labels] {
+      hash.add(word: UInt64(numbers.count))
+      for number in numbers { hash.add(word: UInt64(bitPattern: Int64(number))) }
+    }
+    for bounds in [windowBounds, sentenceBounds, wordBounds] {
+      for bound in bounds { hash.add(word: UInt64(bitPattern: Int64(bound))) }
+    }
+    return hash.value
+  }
+
   /// The labels of a sentence's words. Shape `[words]`.
   public func labels(of sentence: Int) -> ArraySlice<Int32> {
     labels[wordBounds[sentence]..<wordBounds[sentence + 1]]
@@ -129,5 +144,14 @@ public struct LanguageCorpus: Sendable {
     self.train = train
     self.dev = dev
     self.test = test
+  }
+
+  /// A line for each split, equal for equal data: `de train: 1200 sentences, 5f00c2a1`.
+  public var fingerprints: [String] {
+    [("train", train), ("dev", dev), ("test", test)].compactMap { name, split in
+      split.map {
+        "\(code) \(name): \($0.count) sentences, \(String($0.fingerprint, radix: 16))"
+      }
+    }
   }
 }

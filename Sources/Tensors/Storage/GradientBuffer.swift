@@ -37,6 +37,17 @@ import Determinism
     }
   }
 
+  /// Whether no row of a table in use holds NaN or infinity.
+  public func rowsAreFinite(in workspace: Workspace) -> Bool {
+    layout.tables.enumerated().allSatisfy { number, table in
+      let columns = layout.entries[table].shape[1]
+      return touchedRows[number].rows.allSatisfy { row in
+        let base = unsafe storage.base + layout.entries[table].offset + Int(row) * columns
+        return workspace.kernels.areFinite(unsafe Span(_unsafeStart: base, count: columns))
+      }
+    }
+  }
+
   /// Makes the gradient of each entry that no operation used zero.
   public func zeroUntouched() { zeroUntouched(layout.entries.indices) }
 

@@ -1,6 +1,14 @@
 internal import CKernels
 
 extension KernelTable {
+  /// Whether no element is NaN or infinite.
+  public func areFinite(_ floats: Span<Float>) -> Bool {
+    unsafe floats.withUnsafeBufferPointer { floats in
+      guard let base = floats.baseAddress else { return true }
+      return unsafe raw.pointee.all_finite(base, floats.count)
+    }
+  }
+
   /// Rounds floats to the nearest bf16, ties to even.
   public func round(_ floats: Span<Float>, to halves: inout MutableSpan<UInt16>) {
     precondition(floats.count <= halves.count, "\(floats.count) floats, room for \(halves.count)")

@@ -15,14 +15,22 @@ extension Run {
         context: context, stage: stage, index: index, directory: "", model: model)
       text +=
         "\n\(stage.name): \(trainer.totalSteps) steps\n\(trainer.ledger(steps: trainer.totalSteps).table)"
-      text += memory(of: model.classifier, trainer)
+      let memory = memory(of: model.classifier, trainer, ranks: context.communicator.size)
+      text += String(
+        format:
+          "memory a rank: %.3f GB for %d parameters, their gradient and two moments; about %.3f GB "
+          + "for %d tokens a step\n", Double(memory.stateBytes) / 1e9,
+        model.classifier.layout.count,
+        Double(memory.activationBytes) / 1e9, memory.tokens)
     }
     return text
   }
 
   /// The memory of a rank: four copies of the weights' size, and the activations of its largest step among
   /// the first hundred.
-  private func memory(of classifier: TokenClassifier, _ trainer: StageTrainer) -> String {
+  func memory(
+    of classifier: TokenClassifier, _ trainer: StageTrainer, ranks: Int
+  ) -> (stateBytes: Int, activationBytes: Int, tokens: Int) {
     let shape = classifier.configuration
     var plan = trainer.plan
     var most = 0
@@ -33,14 +41,9 @@ extension Run {
       }
       most = max(most, tokens)
     }
-    let share = (most + context.communicator.size - 1) / context.communicator.size
+    let share = (most + ranks - 1) / ranks
     let perToken =
       shape.layerCount * (6 * shape.hiddenSize + 2 * shape.innerSize) + 8 * shape.hiddenSize
-    let weights = Double(classifier.layout.count * 16) / 1e9
-    let activations = Double(share * perToken * 4) / 1e9
-    return String(
-      format:
-        "memory a rank: %.3f GB for %d parameters, their gradient and two moments; about %.3f GB "
-        + "for %d tokens a step\n", weights, classifier.layout.count, activations, share)
+    return (classifier.layout.count * 16, share * perToken * 4, share)
   }
 }

@@ -43,6 +43,7 @@ public struct Run {
     reporter: Reporter, programVersion: String,
     stopRequested: @escaping @Sendable () -> StopRequest?
   ) throws {
+    communicator.activity.begin("reading data")
     let (tokenizer, base) = try Self.tokenizer(configuration)
     let encoder = try Self.encoder(configuration, base: base, tokenizer: tokenizer)
     let length = min(configuration.maxLength ?? encoder.longestSequence, encoder.longestSequence)
@@ -60,6 +61,9 @@ public struct Run {
       corpora.append(try text.encoded(labels: set, tokenizer: tokenizer, shape: window))
     }
     labels = policy == .union ? [sets[0]] : sets
+    try RankAgreement.check(
+      "data", corpora.flatMap(\.fingerprints).joined(separator: "\n"), code: .data,
+      fix: "give every host the same files", over: communicator)
     context = RunContext(
       configuration: configuration, corpora: corpora, tokenizer: tokenizer, baseConfig: base,
       communicator: communicator, workspace: workspace, reporter: reporter, log: nil,

@@ -107,11 +107,22 @@ extension StageTrainer {
       let place = splits[item.language].place(of: item.sentence)
       return "\(place.path):\(place.line)"
     }
-    let what = outcome.badShards.isEmpty ? "gradient" : "loss"
+    let isGradient = outcome.badShards.isEmpty && outcome.losses.allSatisfy(\.isFinite)
+    let what = isGradient ? "gradient" : "loss"
+    let ranks = outcome.badRanks.map {
+      "rank \($0) on \(context.communicator.activity.hosts[$0])"
+    }.joined(separator: ", ")
+    let whose = ranks.isEmpty ? "" : " on \(ranks)"
+    if bad.isEmpty, !outcome.badRanks.isEmpty {
+      return RunError(
+        .notFinite,
+        "the \(what) of step \(step + 1) of stage '\(stage.name)' is not finite\(whose), but it is when computed "
+          + "again: look at the memory and the processor of that machine")
+    }
     let more = members.count > places.count ? " and \(members.count - places.count) more" : ""
     return RunError(
       .notFinite,
-      "the \(what) of step \(step + 1) of stage '\(stage.name)' is not finite; languages: "
+      "the \(what) of step \(step + 1) of stage '\(stage.name)' is not finite\(whose); languages: "
         + "\(codes.joined(separator: ", ")); sentences: \(places.joined(separator: ", "))\(more); "
         + "lower learning_rate or look at these sentences")
   }

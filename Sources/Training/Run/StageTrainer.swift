@@ -2,6 +2,7 @@ public import Checkpoints
 public import Collectives
 public import Configuration
 public import Corpus
+import Determinism
 import Foundation
 import Model
 public import Tensors
@@ -136,6 +137,7 @@ public struct StageTrainer {
     var stopTime = StopTime()
     while state.step < totalSteps, !losesPatience(state) {
       let items = plan.sentences(ofStep: state.step)
+      communicator.activity.position = position(ofStep: state.step, items)
       let shards = assignment(of: items)
       let passes = passTree(items, shards)
       let splits = trainSplits
@@ -159,6 +161,7 @@ public struct StageTrainer {
       guard outcome.badShards.isEmpty, outcome.gradientNorm.isFinite else {
         throw try notFinite(outcome, items, shards, step: state.step, gradients: gradients)
       }
+      communicator.activity.begin("update")
       let rate = training.learningRate * schedule.factor(at: state.step)
       let scale =
         training.maxGradNorm > 0
@@ -214,6 +217,17 @@ public struct StageTrainer {
   private mutating func complete(_ step: GradientStep, _ optimiser: AdamWState) throws {
     try step.complete(&model.parameters, rowsInUse: optimiser.rowsInUse)
     model.parameters.settle(in: context.workspace)
+  }
+
+  /// Where the run is, for the ranks to see that they are at the same place. Steps count from 1, as in the log.
+  private func position(
+    ofStep step: Int, _ items: ArraySlice<SentenceReference>
+  ) -> RunPosition {
+    var hash = FNV1a()
+    hash.add(word: UInt64(index))
+    for item in items { hash.add(word: UInt64(item.language) << 48 ^ UInt64(item.sentence)) }
+    return RunPosition(
+      step: step + 1, cursor: UInt32(truncatingIfNeeded: hash.value ^ hash.value >> 32))
   }
 
   private var warmupSteps: Int {
@@ -314,6 +328,7 @@ public struct StageTrainer {
 
   /// Scores dev and notes the best.
   private func evaluate(_ state: inout TrainerState, best: inout ParameterSet?) throws {
+    context.communicator.activity.begin("evaluation")
     let scores = try scores { $0.dev }
     let chosen = Set(metricLanguages.map { context.corpora[$0].code })
     let metrics = scores.filter { chosen.contains($0.language) }.map(\.f1)
@@ -374,6 +389,7 @@ public struct StageTrainer {
   private func save(
     _ state: TrainerState, _ optimiser: AdamWState, _ shares: [OptimiserShare]
   ) throws {
+    context.communicator.activity.begin("saving checkpoint-\(state.step)")
     let moments = MomentCollection(optimiser, shares, over: context.communicator)
     guard context.communicator.rank == 0 else {
       try moments.give()

@@ -56,6 +56,9 @@ public enum GradientType: String, Sendable {
 
   private let communicator: any Communicator
   private let levels: Levels?
+  /// What all ranks agree on, once a step, before any payload moves.
+  private let gradientPlan: CallPlan
+  private let weightPlan: CallPlan
   private let machineSum: Reduction
   private let acrossSum: Reduction
   private let kernels: KernelTable
@@ -70,6 +73,7 @@ public enum GradientType: String, Sendable {
   // What follows is read and written under the lock.
   private var gradients: GradientBuffer?
   private var missing: [Int] = []
+  private var lossIsFinite = true
   private var done = 0
   /// Whose weights are being gathered, and the buckets of them, from the last one on, that are there.
   private var weights: ParameterSet?
@@ -77,6 +81,7 @@ public enum GradientType: String, Sendable {
   private var failure: CollectiveError?
   private var isStopping = false
   private var transfers: [Transfer] = []
+  private var gradientIsFinite = true
 
   /// When a bucket was on its way.
   package struct Transfer: Sendable {
@@ -92,6 +97,9 @@ public enum GradientType: String, Sendable {
   package let bytesPerStep: Int
   /// The seconds for which the last step waited here when its own work was done.
   package private(set) var exposedSeconds = 0.0
+
+  /// Whether this rank's own part of the gradient of the last step was finite, before it was added to that of others.
+  package var ownGradientIsFinite: Bool { lock.withLock { gradientIsFinite } }
 
   /// - Parameters:
   ///   - communicator: Used by this exchange alone.
@@ -110,6 +118,9 @@ public enum GradientType: String, Sendable {
     let sums = levels?.sums(alongTreeOver: treeShards)
     let levels = sums == nil ? nil : levels
     self.levels = levels
+    let groups = levels.map { [$0.machine, $0.across] } ?? []
+    gradientPlan = CallPlan("gradients", of: communicator, and: groups)
+    weightPlan = CallPlan("weights", of: communicator, and: groups)
     machineSum = sums?.machine ?? .sum
     acrossSum = sums?.across ?? .sum
     self.kernels = kernels
@@ -175,10 +186,15 @@ public enum GradientType: String, Sendable {
   package func begin(_ gradients: GradientBuffer) {
     lock.withLock {
       self.gradients = gradients
+      lossIsFinite = true
+      gradientIsFinite = true
       missing = buckets.map(\.entries.count)
       done = 0
     }
   }
+
+  /// This rank's loss is not finite: no rank is to send gradients. To be told before any entry is final.
+  package func lossIsNotFinite() { lock.withLock { lossIsFinite = false } }
 
   /// Nothing will write to this entry any more. Told once a step of each.
   package func isFinal(_ entry: Int) {
@@ -253,10 +269,16 @@ public enum GradientType: String, Sendable {
       do throws(CollectiveError) {
         switch work {
         case .sum(let bucket, let gradients):
+          if bucket == 0 {
+            try gradientPlan.begin(notFinite: lock.withLock { !lossIsFinite })
+          }
           try sum(buckets[bucket], of: gradients)
+          if bucket == buckets.count - 1 { try gradientPlan.end() }
           end("bucket \(bucket)", since: start) { done += 1 }
         case .gather(let bucket, let weights):
+          if bucket == buckets.count - 1 { try weightPlan.begin() }
           try gather(buckets[bucket], of: weights)
+          if bucket == 0 { try weightPlan.end() }
           end("weights \(bucket)", since: start) { gathered += 1 }
         }
       } catch {
@@ -311,6 +333,9 @@ public enum GradientType: String, Sendable {
   }
 
   private func sum(_ bucket: Bucket, of gradients: GradientBuffer) throws(CollectiveError) {
+    gradients.withDense(bucket.floats) { span in
+      if !kernels.areFinite(span.span) { lock.withLock { gradientIsFinite = false } }
+    }
     guard let base = unsafe halves.baseAddress, unsafe !halves.isEmpty else {
       try sum(bucket) {
         (part, body: (inout MutableSpan<Float>) throws(CollectiveError) -> Void)

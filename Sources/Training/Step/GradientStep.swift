@@ -41,6 +41,8 @@ public struct StepOutcome: Sendable {
   public var gradientNorm: Double
   /// The shards whose loss is not finite.
   public var badShards: [Int]
+  /// The ranks whose own part of the gradient is not finite, or whose loss, where that was seen first.
+  public var badRanks: [Int]
   /// What any rank asked for: a preemption goes before an interrupt.
   public var stop: StopRequest?
 }
@@ -144,6 +146,7 @@ public final class GradientStep {
     dropout: DropoutKey?, passes: PassTree, batch: (Range<Int>) -> PackedBatch,
     stop: StopRequest? = nil
   ) throws(CollectiveError) -> StepOutcome {
+    communicator.activity.begin("forward and backward pass")
     let terms = method.termNames.count
     let ranges = passes.passes
     let batches = ranges.map(batch)
@@ -193,6 +196,7 @@ public final class GradientStep {
         guard let place = method.termNames.firstIndex(of: term.name) else {
           preconditionFailure("a term \(term.name) that the method does not name")
         }
+        if !term.segmentSums.allSatisfy(\.isFinite) { dense?.lossIsNotFinite() }
         term.seed = weights[place] > 0 ? Float(1 / weights[place]) : 0
         for (segment, sum) in term.segmentSums.enumerated() {
           sums[place * shards + range.lowerBound + segment] += sum
@@ -200,12 +204,23 @@ public final class GradientStep {
       }
       tape.backward()
     }
-    var squares: [Double] = []
-    try waiting { () throws(CollectiveError) in try exchange(gradients) }
-    squares = gradients.squares(of: isSharded ? optimiserShare : nil, in: workspace)
+    let ownRowsAreFinite = dense == nil || gradients.rowsAreFinite(in: workspace)
+    do throws(CollectiveError) {
+      try waiting { () throws(CollectiveError) in try exchange(gradients) }
+    } catch {
+      guard error.code == .notFinite else { throw error }
+      return StepOutcome(
+        losses: weights.map { _ in .nan }, weights: weights, gradientNorm: .nan, badShards: [],
+        badRanks: error.others, stop: stop)
+    }
+    var squares = gradients.squares(of: isSharded ? optimiserShare : nil, in: workspace)
+    let ranks = communicator.size
+    var flags = [Double](repeating: 0, count: ranks)
+    if let dense, !ownRowsAreFinite || !dense.ownGradientIsFinite { flags[communicator.rank] = 1 }
+    sums += flags
     if isSharded { sums += squares }
     try waiting { () throws(CollectiveError) in try sum(&sums) }
-    if isSharded { squares = Array(sums[(terms * shards)...]) }
+    if isSharded { squares = Array(sums[(terms * shards + ranks)...]) }
     let losses = (0..<terms).map { term in
       weights[term] > 0 ? fold(sums, term: term) / weights[term] : 0
     }
@@ -214,7 +229,8 @@ public final class GradientStep {
     }
     return StepOutcome(
       losses: losses, weights: weights, gradientNorm: GradientBuffer.norm(ofSquares: squares),
-      badShards: badShards, stop: stop)
+      badShards: badShards, badRanks: (0..<ranks).filter { sums[terms * shards + $0] > 0 },
+      stop: stop)
   }
 
   /// Runs the passes of a tree and leaves their sum in `gradients`.

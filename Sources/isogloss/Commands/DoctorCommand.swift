@@ -2,75 +2,131 @@ import Collectives
 import Configuration
 import Foundation
 import Tensors
+import Training
 
 /// `isogloss doctor`: what this machine and this launch can do.
 enum DoctorCommand {
   static let command = Command(
     "doctor",
     "Tells what this machine and this launch can do, and what is wrong with them: one line a finding.",
+    positionals: [
+      Positional("CONFIG", count: .optional, "The run, in YAML: its data, directory and needs too.")
+    ],
     options: [
+      Option("out", value: "DIR", "Where the run is to go, in place of output_dir."),
       Option("threads", value: "N", default: "as train", "Threads of each rank."),
       Option("json", "Prints one JSON object."),
+    ],
+    notes: [
+      "Under a launcher (mpirun, srun) all ranks join and the first prints one report: start it as "
+        + "train is to be started, with the same CONFIG.",
+      "Looked for are ranks that did not find each other; cores shared by threads or ranks; ranks "
+        + "with another program, config, data or numerics; slow links between hosts; an output "
+        + "directory that is not writable, not shared or too small; memory and limits that do not "
+        + "suffice. Nothing is trained or kept.",
+      "Exit code: 0 if nothing is wrong, 1 with findings; others as of every command.",
     ])
+
+  /// How long ranks wait for each other, and the others for the first one to read the corpora in the end.
+  private static let timeoutSeconds = 60.0
+  private static let planningSeconds = 1800.0
 
   static func run(_ arguments: ParsedArguments) throws {
     let threads = try Ranks.threads(arguments)
-    let machine = Machine.current
     let kernels = try KernelTable.chosen()
-    let precision = kernels.precision(.bf16)
-    var facts: [(name: String, value: String)] = [
-      ("processor", machine.processor),
-      ("cores", "\(machine.allowedCores) of \(machine.cores) may be used"),
-      ("kernel tables", KernelTable.runnable.map(\.name).joined(separator: ", ")),
-      ("numerics", NumericsID.of(kernels, .fp32)),
-    ]
-    for count in Set([1, min(threads, machine.allowedCores)]).sorted() {
-      let workspace = Workspace(kernels: kernels, threadCount: count, precision: precision)
-      let peaks = MachinePeaks(workspace)
-      workspace.stop()
-      let bf16 = peaks.bf16FlopsPerSecond.map {
-        String(format: "%.0f GFLOP/s bf16 (%.1f ×), ", $0 * 1e-9, $0 / peaks.flopsPerSecond)
+    var launch = LaunchFacts.current
+    var communicator: any Communicator = SingleRank()
+    if Launch.problem == nil {
+      do {
+        communicator = try Ranks.join(timeoutSeconds: timeoutSeconds)
+      } catch let error as CollectiveError {
+        launch.error = error.detail
       }
-      facts.append(
-        (
-          "\(count) thread\(count == 1 ? "" : "s")",
-          String(
-            format: "%.0f GFLOP/s fp32, %@%.1f GB/s", peaks.flopsPerSecond * 1e-9, bf16 ?? "",
-            peaks.bytesPerSecond * 1e-9)
-        ))
     }
-    facts.append(
-      (
-        "bf16",
-        kernels.bf16Unit.map { "multiplied by \($0)" }
-          ?? "gains nothing: no instructions for it, products stay in fp32"
-      ))
-    facts.append(("launch", Self.launch(threads: threads)))
-    var findings: [String] = []
-    if let problem = Launch.problem { findings.append(problem) }
-    if let problem = machine.oversubscription(ranks: Launch.localSize ?? 1, threads: threads) {
-      findings.append(problem)
+    launch.joinedSize = communicator.size
+    // Ranks that have not found each other would all print the same.
+    if communicator.size == 1, launch.rank > 0 { return }
+
+    var own = RankFacts(
+      rank: communicator.rank, hostName: communicator.hostName, threads: threads,
+      programVersion: Program.version, kernels: kernels,
+      peakThreads: peakThreads(threads, isAlone: communicator.size == 1))
+    var configuration: RunConfiguration?
+    if let path = arguments.positionals("CONFIG").first {
+      do {
+        let read = try RunConfiguration(path: path, outputDirectory: arguments.value("out"))
+        own.add(read)
+        configuration = read
+      } catch {
+        own.configError = "\(error)"
+      }
     }
-    if arguments.has("json") {
-      let object = Report(
-        facts: Dictionary(uniqueKeysWithValues: facts.map { ($0.name, $0.value) }),
-        findings: findings)
-      print(String(decoding: try JSONEncoder.sorted.encode(object), as: UTF8.self))
+    var facts = GroupFacts(
+      launch: launch, ranks: try RankFacts.gathered(own, over: communicator))
+    facts.links = try LinkFacts.measure(over: communicator, facts.ranks)
+    facts.output = try OutputFacts.probe(configuration, over: communicator)
+    var code = [Int64(0)]
+    if communicator.rank == 0 {
+      if let configuration { plan(configuration, threads: threads, kernels, &facts) }
+      let findings = facts.findings
+      try write(facts, findings, asJSON: arguments.has("json"))
+      code[0] = findings.isEmpty ? 0 : 1
+    }
+    if communicator.rank > 0 { communicator.settings.timeoutSeconds = planningSeconds }
+    try communicator.broadcast(&code, from: 0)
+    communicator.settings.timeoutSeconds = timeoutSeconds
+    try Ranks.leave()
+    guard code[0] != 0 else { return }
+    // A launcher ends the others as soon as one gives a code: that is no news.
+    signal(SIGTERM, SIG_IGN)
+    exit(Int32(code[0]))
+  }
+
+  /// Alone, one thread and all; under a launcher the rank's own, on all ranks at once.
+  private static func peakThreads(_ threads: Int, isAlone: Bool) -> [Int] {
+    let usable = min(threads, Machine.current.allowedCores)
+    return isAlone ? Set([1, usable]).sorted() : [usable]
+  }
+
+  /// Adds what a run of the config would take, on the first rank.
+  private static func plan(
+    _ configuration: RunConfiguration, threads: Int, _ kernels: KernelTable,
+    _ facts: inout GroupFacts
+  ) {
+    let ranks = facts.ranks.count
+    guard ranks <= configuration.shards else {
+      facts.planError = "shards: \(configuration.shards) is fewer than \(ranks) ranks"
       return
     }
-    for (name, value) in facts { print("\(name): \(value)") }
-    for finding in findings { print("problem: \(finding)") }
-    if findings.isEmpty { print("no problem found") }
+    let workspace = Workspace(kernels: kernels, threadCount: 1, precision: .fp32)
+    defer { workspace.stop() }
+    do {
+      let run = try Run(
+        configuration, communicator: SingleRank(), workspace: workspace, reporter: .silent,
+        programVersion: Program.version, stopRequested: { Signals.stopRequested })
+      facts.plan = run.planFacts(ranks: ranks)
+    } catch {
+      facts.planError = "\(error)"
+    }
   }
 
   private struct Report: Encodable {
     var facts: [String: String]
-    var findings: [String]
+    var findings: [Finding]
   }
 
-  private static func launch(threads: Int) -> String {
-    guard Launch.isUnderLauncher else { return "alone, \(threads) threads" }
-    let size = Launch.expectedSize.map(String.init) ?? "?"
-    return "rank \(Launch.rank.map(String.init) ?? "?") of \(size), \(threads) threads each"
+  private static func write(_ facts: GroupFacts, _ findings: [Finding], asJSON: Bool) throws {
+    let lines = facts.report
+    if asJSON {
+      let object = Report(
+        facts: Dictionary(lines.map { ($0.name, $0.value) }) { first, _ in first },
+        findings: findings)
+      print(String(decoding: try JSONEncoder.sorted.encode(object), as: UTF8.self))
+    } else {
+      for (name, value) in lines { print("\(name): \(value)") }
+      for finding in findings { print("problem: \(finding)") }
+      if findings.isEmpty { print("no problem found") }
+    }
+    fflush(nil)
   }
 }

@@ -52,7 +52,7 @@ enum EstimateCommand {
     let steps = try arguments.integer("steps", in: 1...1_000_000) ?? 10
     let gigabits = try arguments.positive("bandwidth")
     let microseconds = try arguments.positive("latency")
-    let cores = ProcessInfo.processInfo.activeProcessorCount
+    let cores = Machine.current.allowedCores
     let threads =
       try arguments.integer("threads", in: 1...1024) ?? max(1, cores / ranksPerNode)
     let configuration = try RunConfiguration(

@@ -48,6 +48,9 @@ enum TrainCommand {
       }
     Signals.preempt(at: configuration.preemptionSignal)
     let communicator = try Ranks.join(timeoutSeconds: Double(configuration.ddpTimeout))
+    try RankAgreement.check(
+      "config", configuration.description,
+      fix: "start every rank with the same CONFIG and overrides", over: communicator)
     var stop: StopRequest?
     if let ranks = try arguments.integer("simulate-ranks", in: 1...4096) {
       guard communicator.size == 1 else {
@@ -87,6 +90,10 @@ enum TrainCommand {
     let asked = Precision(rawValue: configuration.precision.rawValue) ?? .fp32
     let workspace = try Ranks.workspace(arguments, precision: asked, reporter: reporter)
     defer { workspace.stop() }
+    try RankAgreement.check(
+      "what they compute with", NumericsID.of(workspace.kernels, workspace.precision),
+      fix: "set ISOGLOSS_KERNELS on every host (mpirun -x, srun --export) to a table that all have",
+      over: communicator)
     reporter.line(
       "isogloss \(Program.version): \(ranks) rank\(ranks == 1 ? "" : "s") × "
         + "\(workspace.threadCount) thread\(workspace.threadCount == 1 ? "" : "s"), "

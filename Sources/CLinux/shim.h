@@ -1,0 +1,13 @@
+// Calls of Linux that Swift does not import: one is variadic, the other an extension of GNU.
+#pragma once
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/// Asks for a signal when the thread that started this process ends.
+static inline int CLinux_signalAtParentsDeath(int number) {
+  return prctl(PR_SET_PDEATHSIG, (unsigned long)number, 0, 0, 0);
+}
+
+/// A file in memory, without a name, that child processes inherit; −1 on failure.
+static inline int CLinux_memoryFile(void) { return (int)syscall(SYS_memfd_create, "isogloss", 0); }
