@@ -68,8 +68,16 @@ fi
 hashes() { # DIR
   (cd "$1" && find . -name result.json | sort | xargs -r grep -oHE '"weightHash" *: *"[0-9a-f]+"' | sha256sum)
 }
-state() { scontrol show job "$job" | sed -n 's/^ *JobState=\([A-Z_]*\).*/\1/p'; }
-field() { scontrol show job "$job" | tr ' ' '\n' | sed -n "s/^$1=//p" | head -1; }
+# One field of the job, as Slurm knows it: of a loaded machine it does not always answer.
+field() { # NAME
+  local answer
+  until answer=$(scontrol show job "$job" 2>&1); do
+    [[ $answer != *"Invalid job id"* ]] || return 0
+    sleep 1
+  done
+  tr ' ' '\n' <<<"$answer" | sed -n "s/^$1=//p" | head -1
+}
+state() { field JobState; }
 reported() { cat "$1" 2>/dev/null | grep -cE ' step [0-9]+/' || true; }
 begun() { cat "$1" 2>/dev/null | grep -c ': start [0-9]*, ' || true; }
 
@@ -89,7 +97,10 @@ try() { # LAUNCHER SIGNAL
   job=$(env LAUNCHER="$1" ISOGLOSS="$program" sbatch --parsable --nodes=1 --ntasks-per-node=2 --cpus-per-task=1 --output="$log" \
     Launch/slurm.sbatch "$config" "${overrides[@]}" "output_dir=$out")
   while (($(reported "$log") < moment)) && [[ $(state) =~ ^(PENDING|CONFIGURING|RUNNING)$ ]]; do sleep 0.1; done
-  scancel "--signal=$2" --batch "$job"
+  until scancel "--signal=$2" --batch "$job"; do
+    [[ $(state) == RUNNING ]] || break
+    sleep 1
+  done
   # A requeued job begins two minutes later, so that its first start is gone for certain: here after three seconds.
   while [[ $(begun "$log") == 1 && $(state) =~ ^(PENDING|RUNNING|COMPLETING|REQUEUE.*)$ ]]; do
     if [[ $(state) == PENDING ]]; then
