@@ -69,7 +69,7 @@ public protocol Communicator: AnyObject, Sendable {
     _ values: Span<E>, into received: inout MutableSpan<E>, counts: [[Int]]
   ) throws(CollectiveError)
 
-  /// Sends `values` to another rank, and returns once that rank has received them.
+  /// Sends `values` to another rank, which waits for them, and returns once they may be written over.
   ///
   /// The receiver must give the same count, element type and tag, or both throw a disagreement.
   func send<E: CollectiveElement>(_ values: Span<E>, to receiver: Int, tag: Int)

@@ -12,11 +12,13 @@ enum Guardian {
   private static let variable = "ISOGLOSS_GUARDIAN"
   private static let identityBytes = 256
   private static let pathBytes = 1024
-  private static let pageBytes = 2 * ShownText.capacity + identityBytes + pathBytes
+  private static let deadlinePlace = 2 * ShownText.capacity + identityBytes + pathBytes
+  private static let pageBytes = deadlinePlace + 8
 
   /// Where a guarded rank lays down who it is and where the claim to speak is made; none without a guardian.
   nonisolated(unsafe) private(set) static var identity: UnsafeMutablePointer<CChar>?
   nonisolated(unsafe) private(set) static var claimPath: UnsafeMutablePointer<CChar>?
+  nonisolated(unsafe) private static var deadline: UnsafeMutablePointer<Int>?
 
   /// Under a launcher becomes the guardian, and does not return. In the rank, and alone, returns.
   static func start(arguments: [String]) {
@@ -47,6 +49,29 @@ enum Guardian {
     unsafe ShownText.memory = page
     unsafe identity = page + 2 * ShownText.capacity
     unsafe claimPath = page + 2 * ShownText.capacity + identityBytes
+    unsafe deadline = deadline(page)
+  }
+
+  private static func deadline(_ page: UnsafeMutablePointer<CChar>) -> UnsafeMutablePointer<Int> {
+    unsafe UnsafeMutableRawPointer(page + deadlinePlace).assumingMemoryBound(to: Int.self)
+  }
+
+  /// Runs something that no other rank watches over, such as the start of MPI: if this process is stopped in it, its
+  /// guardian says so and ends it when the time is over.
+  static func guarding<Result>(
+    _ what: String, seconds: Double, _ body: () throws -> Result
+  ) rethrows -> Result {
+    guard let deadline = unsafe deadline else { return try body() }
+    ShownText.operation.show(what)
+    unsafe deadline.pointee = milliseconds() + Int(seconds * 1000)
+    defer { unsafe deadline.pointee = 0 }
+    return try body()
+  }
+
+  private static func milliseconds() -> Int {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
   }
 
   /// Copies text to where the guardian reads it.
@@ -62,6 +87,9 @@ enum Guardian {
   }
 
   // MARK: The guardian's side
+
+  /// A rank says itself what it waited for in vain, and has this long for it.
+  private static let graceMilliseconds = 15_000
 
   private static let forwarded = [SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP]
 
@@ -93,13 +121,28 @@ enum Guardian {
     var mask = sigset_t()
     unsafe sigemptyset(&mask)
     for number in forwarded + [SIGCHLD] { unsafe sigaddset(&mask, number) }
+    var isStopped = false
     while true {
       var status: Int32 = 0
-      if unsafe waitpid(child, &status, WNOHANG) == child {
+      while unsafe waitpid(child, &status, WNOHANG | WUNTRACED | WCONTINUED) == child {
         let signal = status & 0x7F
-        if signal == 0 { _exit(status >> 8 & 0xFF) }
-        unsafe report(signal, page)
-        _exit(128 + signal)
+        if status == 0xFFFF {
+          isStopped = false
+        } else if signal == 0x7F {
+          isStopped = true
+        } else if signal == 0 {
+          _exit(status >> 8 & 0xFF)
+        } else {
+          unsafe reportDeath(by: signal, page)
+          _exit(128 + signal)
+        }
+      }
+      let deadline = unsafe deadline(page).pointee
+      let late = deadline == 0 ? 0 : milliseconds() - deadline
+      if late > (isStopped ? 0 : graceMilliseconds) {
+        unsafe report(isStopped ? "stopped (SIGSTOP)" : "stuck", page)
+        kill(child, SIGKILL)
+        _exit(70)
       }
       var second = timespec(tv_sec: 1, tv_nsec: 0)
       let signal = unsafe sigtimedwait(&mask, nil, &second)
@@ -112,26 +155,31 @@ enum Guardian {
     }
   }
 
-  /// Says in one line by what signal the rank died, and what it was doing.
-  private static func report(_ signal: Int32, _ page: UnsafeMutablePointer<CChar>) {
-    let identity = unsafe String(cString: page + 2 * ShownText.capacity)
-    let path = unsafe String(cString: page + 2 * ShownText.capacity + identityBytes)
-    let operation = unsafe String(cString: page + ShownText.capacity)
-    if !path.isEmpty { GroupEnd.moveClaim(to: path) }
-    guard GroupEnd.claim() else { return }
+  private static func reportDeath(by signal: Int32, _ page: UnsafeMutablePointer<CChar>) {
     let names = [
       SIGKILL: "SIGKILL", SIGSEGV: "SIGSEGV", SIGABRT: "SIGABRT", SIGILL: "SIGILL",
       SIGTRAP: "SIGTRAP", SIGFPE: "SIGFPE", SIGBUS: "SIGBUS", SIGXCPU: "SIGXCPU",
       SIGTERM: "SIGTERM", SIGHUP: "SIGHUP", SIGUSR2: "SIGUSR2",
     ]
-    let name = names[signal].map { " (\($0))" } ?? ""
+    unsafe report(
+      "killed by signal \(signal)" + (names[signal].map { " (\($0))" } ?? ""), page,
+      hint: signal == SIGKILL
+        ? "; if nobody did, the machine was out of memory: see dmesg, and use fewer ranks a machine or max_tokens_per_pass"
+        : "")
+  }
+
+  /// Says in one line what became of the rank, and what it was doing.
+  private static func report(
+    _ what: String, _ page: UnsafeMutablePointer<CChar>, hint: String = ""
+  ) {
+    let identity = unsafe String(cString: page + 2 * ShownText.capacity)
+    let path = unsafe String(cString: page + 2 * ShownText.capacity + identityBytes)
+    let operation = unsafe String(cString: page + ShownText.capacity)
+    if !path.isEmpty { GroupEnd.moveClaim(to: path) }
+    guard GroupEnd.claim() else { return }
     let who = identity.isEmpty ? Launch.rank.map { "rank \($0)" } ?? "a rank" : identity
-    let what = operation.isEmpty ? "" : " in \(operation)"
-    let hint =
-      signal == SIGKILL
-      ? "; if nobody did, the machine was out of memory: see dmesg, and use fewer ranks a machine or max_tokens_per_pass"
-      : ""
-    let line = "isogloss: \(who): killed by signal \(signal)\(name)\(what)\(hint)\n"
+    let place = operation.isEmpty ? "" : " in \(operation)"
+    let line = "isogloss: \(who): \(what)\(place)\(hint)\n"
     unsafe _ = line.withCString { unsafe write(2, $0, strlen($0)) }
   }
 }

@@ -50,6 +50,7 @@ enum Program {
     let speaks = Ranks.isFirst || (error as? RunError)?.code != .elsewhere
     // What goes wrong on all ranks alike is said by the first, whose end ends the others: they give it a
     // moment.
+    if isStuck { sleep(2) }
     if !Ranks.isFirst { sleep(2) }
     if speaks, GroupEnd.claim() {
       Ranks.clearProgress()

@@ -20,20 +20,27 @@ enum Ranks {
   }
 
   /// Joins the job that a launcher started, or stays alone.
-  static func join(timeoutSeconds: Double) throws -> any Communicator {
+  ///
+  /// - Parameter asOneProgram: Whether ranks of another program are refused, and all take the first one's settings.
+  static func join(
+    timeoutSeconds: Double, asOneProgram: Bool = true
+  ) throws -> any Communicator {
     if let problem = Launch.problem { throw UsageError(problem, command: "isogloss train") }
     let joined: any Communicator =
       Launch.isUnderLauncher
-      ? try MPIWorld.start(settings: settings(timeoutSeconds: timeoutSeconds))
-      : SingleRank()
+      ? try Guardian.guarding("start of MPI", seconds: timeoutSeconds) {
+        try MPIWorld.start(settings: settings(timeoutSeconds: timeoutSeconds))
+      } : SingleRank()
     unsafe communicator = joined
     GroupEnd.prepare(identity: identity ?? "")
     if joined.size > 1 {
       let name = try claimName(joined)
       unsafe claimName = name
       GroupEnd.moveClaim(to: NSTemporaryDirectory() + "isogloss" + name)
-      try checkProgram(joined)
-      try shareVariables(joined)
+      if asOneProgram {
+        try checkProgram(joined)
+        try shareVariables(joined)
+      }
     }
     return joined
   }
@@ -89,7 +96,9 @@ enum Ranks {
 
   /// Leaves the job, all ranks together.
   static func leave() throws {
-    if Launch.isUnderLauncher { try MPIWorld.finish() }
+    guard Launch.isUnderLauncher else { return }
+    let seconds = unsafe communicator?.settings.timeoutSeconds ?? 60
+    try Guardian.guarding("end of MPI", seconds: seconds) { try MPIWorld.finish() }
   }
 
   nonisolated(unsafe) private static var claimName = ""

@@ -399,7 +399,12 @@ enum Program {
     return names.compactMap { pid_t($0) }.sorted().filter { process in
       let bytes = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") ?? Data()
       let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+      let variables = FileManager.default.contents(atPath: "/proc/\(process)/environ") ?? Data()
+      // Not the guardians that the launcher has started.
       return words.first?.hasSuffix("/isogloss") ?? false && words.contains(folder)
+        && variables.split(separator: 0).contains {
+          $0.starts(with: Data("ISOGLOSS_GUARDIAN=".utf8))
+        }
     }
   }
 

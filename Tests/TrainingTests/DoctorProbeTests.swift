@@ -167,7 +167,7 @@ struct DoctorProbeTests {
     defer { workspace.stop() }
     let run = try Run(
       try small.configuration("out"), communicator: SingleRank(), workspace: workspace,
-      reporter: .silent, programVersion: "test", stopRequested: { false })
+      reporter: .silent, programVersion: "test", stopRequested: { nil })
     let one = run.planFacts(ranks: 1)
     let four = run.planFacts(ranks: 4)
     #expect(one.checkpointBytes == four.checkpointBytes)

@@ -37,7 +37,7 @@ import Synchronization
   }
 
   /// Replaces the text so that a reader at any moment sees the new one, or none.
-  func show(_ line: String) {
+  public func show(_ line: String) {
     var line = line
     unsafe buffer[0] = 0
     atomicMemoryFence(ordering: .sequentiallyConsistent)

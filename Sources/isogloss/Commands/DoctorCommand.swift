@@ -38,7 +38,7 @@ enum DoctorCommand {
     var communicator: any Communicator = SingleRank()
     if Launch.problem == nil {
       do {
-        communicator = try Ranks.join(timeoutSeconds: timeoutSeconds)
+        communicator = try Ranks.join(timeoutSeconds: timeoutSeconds, asOneProgram: false)
       } catch let error as CollectiveError {
         launch.error = error.detail
       }
@@ -103,7 +103,7 @@ enum DoctorCommand {
     do {
       let run = try Run(
         configuration, communicator: SingleRank(), workspace: workspace, reporter: .silent,
-        programVersion: Program.version, stopRequested: { Signals.stopRequested })
+        programVersion: Program.version, stopRequested: { Signals.stopRequest })
       facts.plan = run.planFacts(ranks: ranks)
     } catch {
       facts.planError = "\(error)"
