@@ -28,6 +28,15 @@ extension RunConfiguration {
       overrides: overrides, outputDirectory: outputDirectory)
   }
 
+  /// Reads the resolved config that a run left in its directory: paths in it are as they were given to the run.
+  ///
+  /// - Parameter runDirectory: Takes the place of `output_dir`: the directory may have been moved.
+  public init(recordedIn runDirectory: String) throws(ConfigError) {
+    try self.init(
+      document: YAMLNode.read(path: runDirectory + "/run.yaml"), folder: "", overrides: [],
+      outputDirectory: runDirectory)
+  }
+
   private init(
     document: YAMLNode, folder: String, overrides: [String], outputDirectory: String?
   ) throws(ConfigError) {

@@ -76,6 +76,10 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
   public var shardOptimizer = false
   /// Seconds that a rank waits for the others before it gives up.
   public var ddpTimeout = 1800
+  /// Steps between comparisons of the weights of all ranks; 0 for none.
+  public var replicaCheckSteps = 500
+  /// Whether each rank logs what its own gradient of each step was.
+  public var logGradients = false
   /// The signal at which all ranks save and end with exit code 75.
   public var preemptionSignal = PreemptionSignal.usr1
   public var outputDirectory: String

@@ -20,6 +20,8 @@ struct RunFile: ConfigRecord {
   var ddpBucketCapMb: Placed<Int>?
   var shardOptimizer: Placed<Bool>?
   var ddpTimeout: Placed<Int>?
+  var replicaCheckSteps: Placed<Int>?
+  var logGradients: Placed<Bool>?
   var preemptionSignal: Placed<RunConfiguration.PreemptionSignal>?
   var outputDir: Placed<String>?
   var stages: Placed<[Placed<StageFile>]>?
@@ -78,6 +80,12 @@ struct RunFile: ConfigRecord {
     Field(
       "ddp_timeout", \.ddpTimeout, .inside(1...1_000_000), into: \.ddpTimeout,
       "Seconds a rank waits for the others before it gives up."),
+    Field(
+      "replica_check_steps", \.replicaCheckSteps, .atLeast(0), into: \.replicaCheckSteps,
+      "Steps between comparisons of the weights of all ranks; 0 for none."),
+    Field(
+      "log_gradients", \.logGradients, into: \.logGradients,
+      "Each rank logs a hash and norms of its own gradient every step, for isogloss replay."),
     Field(
       "preemption_signal", \.preemptionSignal, into: \.preemptionSignal,
       "At which all ranks save and end with exit code 75."),

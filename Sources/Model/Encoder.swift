@@ -49,10 +49,13 @@ public struct Encoder: Sendable {
   /// - Precondition: No sequence is longer than the configuration's `longestSequence`, and ids are below
   ///   the vocabulary's size.
   public func hiddenStates(_ input: EncoderInput, on tape: Tape) -> [Tensor] {
-    var states = [embeddings(input, on: tape)]
-    for block in blocks {
+    var states = [tape.within("embeddings") { embeddings(input, on: tape) }]
+    for (layer, block) in blocks.enumerated() {
+      let below = states[states.count - 1]
       states.append(
-        tape.part(states[states.count - 1]) { block($0, input.sequenceBounds, on: tape) })
+        tape.within("encoder.layer.\(layer)") {
+          tape.part(below) { block($0, input.sequenceBounds, on: tape) }
+        })
     }
     return states
   }

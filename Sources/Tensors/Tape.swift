@@ -65,6 +65,8 @@ public struct DropoutKey: Sendable {
   public var whenFinal: ((_ entry: Int) -> Void)?
   /// Called in the forward pass before an operation reads the weights of these entries, tables apart.
   public var whenRead: ((_ entries: Range<Int>) -> Void)?
+  /// Looks at what every operation leaves, if there is one.
+  public var check: TapeCheck?
   private var slots: [UnsafeMutablePointer<Float>?] = unsafe []
   private var spare: [Int: [UnsafeMutablePointer<Float>]] = unsafe [:]
 
@@ -137,6 +139,7 @@ public struct DropoutKey: Sendable {
   /// The weights of a parameter, to be read from now on.
   func weights(of parameter: Parameter) -> UnsafePointer<Float> {
     whenRead?(parameter.entries)
+    check?.weights(parameter, of: parameters)
     return unsafe parameters.pointer(parameter)
   }
 
@@ -166,8 +169,12 @@ public struct DropoutKey: Sendable {
     } else {
       run = node
     }
+    let checked = check.map { ($0, name() + " backward", $0.scope) }
     nodes.append { [self] in
       run()
+      if let (check, name, scope) = checked {
+        check.ran(name, scope: scope, writing: parameters, on: self)
+      }
       for parameter in parameters {
         for entry in parameter.entries {
           writers[entry] -= 1
@@ -186,7 +193,10 @@ public struct DropoutKey: Sendable {
   /// The bytes that `passes` reads or writes of a matrix move.
   func traffic(_ tensor: Tensor, _ passes: Int) -> Double { Double(4 * tensor.count * passes) }
 
-  func record(_ term: LossTerm) { terms.append(term) }
+  func record(_ term: LossTerm) {
+    terms.append(term)
+    check?.loss(term)
+  }
 
   func isTrained(_ parameter: Parameter) -> Bool { gradients?.isTrained(parameter) ?? false }
 
@@ -197,6 +207,7 @@ public struct DropoutKey: Sendable {
 
   /// Memory for a gradient of `tensor`, and whether it holds a part of it already, to be added to.
   func claimGradient(_ tensor: Tensor) -> (pointer: UnsafeMutablePointer<Float>, adds: Bool) {
+    check?.writes(tensor)
     if let base = unsafe slots[tensor.index] { return unsafe (base, true) }
     let base = unsafe takeSpare(tensor.count)
     unsafe slots[tensor.index] = base
@@ -208,6 +219,7 @@ public struct DropoutKey: Sendable {
   func moveGradient(from source: Tensor, to target: Tensor) -> Bool {
     precondition(source.count == target.count, "\(source.count) floats for \(target.count)")
     guard unsafe slots[target.index] == nil else { return false }
+    check?.writes(target)
     unsafe slots[target.index] = slots[source.index]
     unsafe slots[source.index] = nil
     return true

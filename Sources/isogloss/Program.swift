@@ -13,7 +13,7 @@ enum Program {
   static let commands = CommandTree(
     "isogloss", "Trains multilingual encoders, data-parallel over MPI ranks.",
     commands: [
-      SampleCommand.command, TrainCommand.command, EstimateCommand.command,
+      SampleCommand.command, TrainCommand.command, ReplayCommand.command, EstimateCommand.command,
       EvaluateCommand.command, PredictCommand.command,
       ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
       CheckpointCommand.command,
@@ -26,6 +26,7 @@ enum Program {
     switch arguments.command {
     case "sample": try SampleCommand.run(arguments)
     case "train": try TrainCommand.run(arguments)
+    case "replay": try ReplayCommand.run(arguments)
     case "estimate": try EstimateCommand.run(arguments)
     case "evaluate": try EvaluateCommand.run(arguments)
     case "predict": try PredictCommand.run(arguments)
@@ -92,7 +93,7 @@ enum Program {
       case .configuration: 78
       case .data: 65
       case .io: 74
-      case .notFinite, .elsewhere: 70
+      case .notFinite, .diverged, .elsewhere: 70
       }
     default: 70
     }

@@ -50,7 +50,8 @@ struct SmallRun {
   /// Runs a config on one rank's communicator, to the end or to a step at which a stop is asked for.
   static func execute(
     _ configuration: RunConfiguration, over communicator: any Communicator = SingleRank(),
-    threads: Int = 1, resume: Run.Resume = .no, stopAfter polls: Int? = nil
+    threads: Int = 1, resume: Run.Resume = .no, checks: RunChecks = RunChecks(),
+    stopAfter polls: Int? = nil
   ) throws -> [StageResult]? {
     let workspace = Workspace(
       kernels: try KernelTable.chosen(), threadCount: threads,
@@ -59,7 +60,7 @@ struct SmallRun {
     let counter = PollCounter()
     let run = try Run(
       configuration, communicator: communicator, workspace: workspace, reporter: .silent,
-      programVersion: "test",
+      programVersion: "test", checks: checks,
       stopRequested: { polls.flatMap { counter.next() > $0 ? .interrupt : nil } })
     try run.prepare(resume: resume)
     switch try run.execute(resume: resume) {

@@ -76,6 +76,7 @@ extension Tape {
         }
       }
     }
+    inspect(output, of: name)
     guard qkv.needsGradient else { return output }
     record(name, flops: 4 * product) { [self] in
       guard let dy = unsafe arrivedGradient(output) else { return }

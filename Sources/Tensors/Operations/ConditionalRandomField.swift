@@ -180,6 +180,8 @@ extension Tape {
     let scored = (0..<sentences).map { sentence in
       (sentenceBounds[sentence]..<sentenceBounds[sentence + 1]).filter { targets[$0] >= 0 }
     }
+    // Before threads read them: what is found first does not depend on these.
+    for parameter in [crf.start, crf.end, crf.transitions] { _ = unsafe weights(of: parameter) }
     var results = [ChainResult?](repeating: nil, count: sentences)
     unsafe results.withUnsafeMutableBufferPointer { results in
       let to = results.baseAddress

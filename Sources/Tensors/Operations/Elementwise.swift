@@ -17,6 +17,7 @@ extension Tape {
       }
     }
     workspace.measured("dropout", bytes: traffic(x, 2)) { unsafe apply(output.base, x.base) }
+    inspect(output, of: "dropout")
     if x.needsGradient {
       record("dropout", bytes: traffic(x, 2)) { [self] in
         guard let dy = unsafe arrivedGradient(output) else { return }
@@ -64,6 +65,7 @@ extension Tape {
         unsafe forward(output.base + start, x.base + start, rows.count * x.columns)
       }
     }
+    inspect(output, of: name)
     guard x.needsGradient else { return output }
     record(name, bytes: traffic(x, 3)) { [self] in
       guard let dy = unsafe arrivedGradient(output) else { return }
@@ -93,6 +95,7 @@ extension Tape {
           from: x.base + Int(rows[row]) * columns, count: columns)
       }
     }
+    inspect(output, of: "gather")
     if x.needsGradient {
       record("gather", bytes: traffic(x, 1) + traffic(output, 3)) { [self] in
         guard let dy = unsafe arrivedGradient(output) else { return }

@@ -28,6 +28,7 @@ extension Tape {
     let trained = tables.contains { isTrained($0.table) }
     let output = makeTensor(in: space, columns: columns, needsGradient: trained)
     let bases = unsafe tables.map { unsafe weights(of: $0.table) }
+    for (table, rows) in tables { check?.tableRows(rows, of: table, in: space, on: self) }
     workspace.measured("embed", bytes: traffic(output, tables.count + 1)) {
       forEachBlock(of: space) { block in
         for row in block {
@@ -43,6 +44,7 @@ extension Tape {
         }
       }
     }
+    inspect(output, of: "embed", reading: tables.map(\.table))
     if trained {
       record(
         "embed", writing: tables.map(\.table), bytes: traffic(output, 2 * tables.count)

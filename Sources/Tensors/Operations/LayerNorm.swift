@@ -60,6 +60,7 @@ extension Tape {
           rows.count, columns)
       }
     }
+    inspect(output, of: "layer norm", reading: [norm.scale, norm.shift])
     guard needsGradient else { return output }
     record(
       "layer norm", writing: [norm.scale, norm.shift] + (bias.map { [$0] } ?? []),

@@ -54,6 +54,7 @@ extension Tape {
       }
     }
     workspace.arena.rewind(to: mark)
+    inspect(output, of: name, reading: [weight] + (bias.map { [$0] } ?? []))
     guard needsGradient else { return output }
     let products = (x.needsGradient ? 1.0 : 0) + (isTrained(weight) ? 1.0 : 0)
     record(

@@ -40,7 +40,7 @@ public struct Run {
   /// Every rank reads them, so that a batch needs no exchange.
   public init(
     _ configuration: RunConfiguration, communicator: any Communicator, workspace: Workspace,
-    reporter: Reporter, programVersion: String,
+    reporter: Reporter, programVersion: String, checks: RunChecks = RunChecks(),
     stopRequested: @escaping @Sendable () -> StopRequest?
   ) throws {
     communicator.activity.begin("reading data")
@@ -68,7 +68,7 @@ public struct Run {
       configuration: configuration, corpora: corpora, tokenizer: tokenizer, baseConfig: base,
       communicator: communicator, workspace: workspace, reporter: reporter, log: nil,
       facts: communicator.rank == 0 ? try RunFacts(configuration, corpora) : nil,
-      programVersion: programVersion, stopRequested: stopRequested)
+      programVersion: programVersion, stopRequested: stopRequested, checks: checks)
     encoderConfiguration = encoder
   }
 
@@ -139,19 +139,26 @@ public struct Run {
       var checkpoint: String?
       if resume != .no { checkpoint = try newestCheckpoint(place) }
       if let path = named { (checkpoint, named) = (path, nil) }
-      var trainer = StageTrainer(
-        context: context, stage: stage, index: index, directory: place,
-        model: try firstModel(of: stage))
-      trainer.keepsMoments = hasHeir(stage)
-      if !stage.resetOptimizer, case .stage(let name) = stage.start {
-        trainer.parent = context.configuration.stages.first { $0.name == name }.map(stageDirectory)
-      }
+      var trainer = try trainer(ofStage: index, context)
       switch try trainer.run(from: checkpoint) {
       case .finished(let result): results.append(result)
       case .stopped(let request): return .stopped(request)
       }
     }
     return .finished(results)
+  }
+
+  /// What trains a stage from its first weights.
+  func trainer(ofStage index: Int, _ context: RunContext) throws -> StageTrainer {
+    let stage = context.configuration.stages[index]
+    var trainer = StageTrainer(
+      context: context, stage: stage, index: index, directory: stageDirectory(stage),
+      model: try firstModel(of: stage))
+    trainer.keepsMoments = hasHeir(stage)
+    if !stage.resetOptimizer, case .stage(let name) = stage.start {
+      trainer.parent = context.configuration.stages.first { $0.name == name }.map(stageDirectory)
+    }
+    return trainer
   }
 
   // MARK: Directories

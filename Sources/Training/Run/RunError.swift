@@ -7,6 +7,8 @@ public struct RunError: Error, Sendable, CustomStringConvertible {
     case data
     /// Numbers left the finite. Exit code 70.
     case notFinite
+    /// Weights of ranks differ that must be equal. Exit code 70.
+    case diverged
     /// Reading or writing failed. Exit code 74.
     case io
     /// Another rank has failed and says why.

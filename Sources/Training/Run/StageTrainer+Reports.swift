@@ -113,11 +113,11 @@ extension StageTrainer {
       "rank \($0) on \(context.communicator.activity.hosts[$0])"
     }.joined(separator: ", ")
     let whose = ranks.isEmpty ? "" : " on \(ranks)"
-    if bad.isEmpty, !outcome.badRanks.isEmpty {
+    if bad.isEmpty {
       return RunError(
         .notFinite,
-        "the \(what) of step \(step + 1) of stage '\(stage.name)' is not finite\(whose), but it is when computed "
-          + "again: look at the memory and the processor of that machine")
+        "the \(what) of step \(step + 1) of stage '\(stage.name)' is not finite\(whose), but finite when it is "
+          + "computed again: look at the memory and the processor of that machine")
     }
     let more = members.count > places.count ? " and \(members.count - places.count) more" : ""
     return RunError(

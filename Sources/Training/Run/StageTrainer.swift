@@ -23,6 +23,8 @@ public struct RunContext {
   public var programVersion: String
   /// Asked before every step: whether this rank has been told to stop.
   public var stopRequested: @Sendable () -> StopRequest?
+  /// What is looked at beside.
+  public var checks = RunChecks()
 }
 
 /// How a stage ended.
@@ -112,6 +114,8 @@ public struct StageTrainer {
       gradientType: GradientType(rawValue: configuration.gradientDtype.rawValue) ?? .fp32,
       bucketBytes: configuration.ddpBucketCapMb << 20,
       shardOptimizer: configuration.shardOptimizer)
+    let watch = try StageWatch(context, stage, model.classifier, directory: directory)
+    step.watch = watch.step
     let schedule = LearningRateSchedule(
       shape: LearningRateSchedule.Shape(rawValue: training.lrSchedulerType.rawValue) ?? .linear,
       warmupSteps: warmupSteps,
@@ -141,6 +145,9 @@ public struct StageTrainer {
       let shards = assignment(of: items)
       let passes = passTree(items, shards)
       let splits = trainSplits
+      try watch.willRun(step: state.step + 1, items) {
+        passes.passes.map { batch(of: items, shards, $0) }
+      }
       let outcome = try step.run(
         method, parameters: &model.parameters, gradients: gradients,
         dropout: DropoutKey(
@@ -158,6 +165,7 @@ public struct StageTrainer {
             + "\(format(Profile.now() - start, 1)) s")
         return .stopped(stop)
       }
+      if try watch.ran(step: state.step + 1, outcome) { return .stopped(.interrupt) }
       guard outcome.badShards.isEmpty, outcome.gradientNorm.isFinite else {
         throw try notFinite(outcome, items, shards, step: state.step, gradients: gradients)
       }
@@ -171,6 +179,9 @@ public struct StageTrainer {
         rates: rates.at(rate), in: context.workspace)
       state.step += 1
       state.optimiserUpdates = optimiser.step
+      try watch.updated(step: state.step, &model.parameters, rowsInUse: optimiser.rowsInUse) {
+        try step.complete(&$0, rowsInUse: optimiser.rowsInUse)
+      }
 
       lossSum += outcome.losses.reduce(0, +)
       lossSteps += 1
@@ -187,8 +198,9 @@ public struct StageTrainer {
       }
       let ends = state.step == totalSteps
       let epochEnds = plan.place(ofStep: state.step).index == 0
-      let evaluates = evaluates(at: state.step, epochEnds: epochEnds, ends: ends)
-      let saves = saves(at: state.step, epochEnds: epochEnds) && !ends
+      let isReplay = context.checks.replay != nil
+      let evaluates = !isReplay && evaluates(at: state.step, epochEnds: epochEnds, ends: ends)
+      let saves = !isReplay && saves(at: state.step, epochEnds: epochEnds) && !ends
       if evaluates || saves || ends { try complete(step, optimiser) }
       if evaluates {
         let start = Profile.now()
@@ -203,6 +215,8 @@ public struct StageTrainer {
       }
       if evaluates || saves { meter.interrupt() }
     }
+    // The step that it is for is not of this stage's course.
+    if context.checks.replay != nil { return .stopped(.interrupt) }
     if state.step < totalSteps {
       context.reporter.line(
         "\(stage.name): no better metric in \(state.evaluationsWithoutImprovement) evaluations; "
@@ -438,7 +452,7 @@ public struct StageTrainer {
       layout: model.classifier.layout, share: share, updates: state.optimiserUpdates,
       from: checkpoint + "/optimizer.safetensors")
     var best: ParameterSet?
-    if stage.training.loadBestModelAtEnd, state.bestStep != nil {
+    if stage.training.loadBestModelAtEnd, state.bestStep != nil, context.checks.replay == nil {
       var other = model
       _ = try other.readWeights(directory: directory + "/best", needsHeads: true)
       if String(other.parameters.hash, radix: 16) == state.bestHash {
@@ -451,7 +465,7 @@ public struct StageTrainer {
         (state.bestMetric, state.bestStep, state.bestHash) = (nil, nil, nil)
       }
     }
-    try setAside(after: state.step)
+    if context.checks.replay == nil { try setAside(after: state.step) }
     return (optimiser, state, best)
   }
 

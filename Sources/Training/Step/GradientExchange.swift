@@ -72,6 +72,7 @@ public enum GradientType: String, Sendable {
   private let lock = NSCondition()
   // What follows is read and written under the lock.
   private var gradients: GradientBuffer?
+  private var digest: GradientDigest?
   private var missing: [Int] = []
   private var lossIsFinite = true
   private var done = 0
@@ -183,9 +184,12 @@ public enum GradientType: String, Sendable {
   }
 
   /// Takes up a step whose gradients will be left in `gradients`.
-  package func begin(_ gradients: GradientBuffer) {
+  ///
+  /// - Parameter digest: Told each bucket's entries before they are summed.
+  package func begin(_ gradients: GradientBuffer, digest: GradientDigest? = nil) {
     lock.withLock {
       self.gradients = gradients
+      self.digest = digest
       lossIsFinite = true
       gradientIsFinite = true
       missing = buckets.map(\.entries.count)
@@ -259,7 +263,7 @@ public enum GradientType: String, Sendable {
   // MARK: The thread
 
   private enum Work {
-    case sum(Int, GradientBuffer)
+    case sum(Int, GradientBuffer, GradientDigest?)
     case gather(Int, ParameterSet)
   }
 
@@ -268,10 +272,11 @@ public enum GradientType: String, Sendable {
       let start = Profile.now()
       do throws(CollectiveError) {
         switch work {
-        case .sum(let bucket, let gradients):
+        case .sum(let bucket, let gradients, let digest):
           if bucket == 0 {
             try gradientPlan.begin(notFinite: lock.withLock { !lossIsFinite })
           }
+          digest?.note(buckets[bucket].entries, of: gradients)
           try sum(buckets[bucket], of: gradients)
           if bucket == buckets.count - 1 { try gradientPlan.end() }
           end("bucket \(bucket)", since: start) { done += 1 }
@@ -311,7 +316,9 @@ public enum GradientType: String, Sendable {
         self.weights = nil
         lock.broadcast()
       }
-      if let gradients, done < buckets.count, missing[done] == 0 { return .sum(done, gradients) }
+      if let gradients, done < buckets.count, missing[done] == 0 {
+        return .sum(done, gradients, digest)
+      }
       lock.wait()
     }
   }

@@ -72,6 +72,8 @@ public final class GradientStep {
   /// way of its data.
   public private(set) var waitedSeconds = 0.0
   private var spareGradients: [GradientBuffer] = []
+  /// Looks on, if there is one.
+  package var watch: StepWatch?
 
   /// Every rank makes one at the same time.
   ///
@@ -182,15 +184,20 @@ public final class GradientStep {
     let weightSet = parameters
     var sums = [Double](repeating: 0, count: terms * shards)
     gradients.reset()
-    dense?.begin(gradients)
-    accumulate(
-      passes, into: gradients, level: 0, whenFinal: dense.map { dense in { dense.isFinal($0) } }
-    ) { range, gradients, whenFinal in
+    dense?.begin(gradients, digest: watch?.digest)
+    watch?.finding = nil
+    let whenFinal = { [dense, watch] (entry: Int) in
+      watch?.poison(entry, of: gradients)
+      dense?.isFinal(entry)
+    }
+    accumulate(passes, into: gradients, level: 0, whenFinal: whenFinal) {
+      range, gradients, whenFinal in
       let index = ranges.firstIndex(of: range) ?? 0
       let tape = Tape(
         workspace: workspace, parameters: weightSet, gradients: gradients, dropout: dropout)
       if isSharded, let dense { tape.whenRead = { dense.waitForWeights($0) } }
       tape.whenFinal = whenFinal
+      tape.check = watch?.check()
       method.record(batches[index], bySegment: fullDeterminism, on: tape)
       for term in tape.terms {
         guard let place = method.termNames.firstIndex(of: term.name) else {
@@ -203,12 +210,16 @@ public final class GradientStep {
         }
       }
       tape.backward()
+      watch?.note(tape.check)
     }
+    watch?.sums = (0..<terms).map { sums[$0 * shards..<($0 + 1) * shards].reduce(0, +) }
     let ownRowsAreFinite = dense == nil || gradients.rowsAreFinite(in: workspace)
     do throws(CollectiveError) {
       try waiting { () throws(CollectiveError) in try exchange(gradients) }
     } catch {
       guard error.code == .notFinite else { throw error }
+      // Nothing has been sent: the gradient is still this rank's own.
+      watch?.digest?.note(gradients.layout.entries.indices, of: gradients)
       return StepOutcome(
         losses: weights.map { _ in .nan }, weights: weights, gradientNorm: .nan, badShards: [],
         badRanks: error.others, stop: stop)
@@ -294,7 +305,10 @@ public final class GradientStep {
   /// Ends the exchange of buckets, then adds the rows of tables: beside the buckets their small messages would queue
   /// behind them.
   private func exchange(_ gradients: GradientBuffer) throws(CollectiveError) {
-    guard let dense else { return }
+    guard let dense else {
+      watch?.digest?.note(gradients.layout.entries.indices, of: gradients)
+      return
+    }
     let transfers = try workspace.measured("all-reduce not hidden") {
       () throws(CollectiveError) in try dense.finish()
     }
@@ -304,6 +318,7 @@ public final class GradientStep {
           transfer.name, start: transfer.start, seconds: transfer.seconds)
       }
     }
+    watch?.digest?.note(gradients.layout.tables, of: gradients)
     try workspace.measured("all-reduce of rows") { () throws(CollectiveError) in
       try rows?.sum(gradients)
     }

@@ -27,6 +27,10 @@ enum TrainCommand {
         "dry-run",
         "Prints the resolved config, steps, ledger and memory, and trains nothing."),
       Option("help-config", "Lists every key of a config, its default and its meaning."),
+      Option(
+        "debug",
+        "Checks every batch, operation, gradient and update, says where a number first is not finite, "
+          + "and logs gradients for replay; slower, to the same bits."),
       Option("profile", "Prints what each operation took and its share of this machine's peak."),
       Option(
         "trace", value: "FILE",
@@ -47,7 +51,14 @@ enum TrainCommand {
       case .some(let path): .checkpoint(path)
       }
     Signals.preempt(at: configuration.preemptionSignal)
-    let communicator = try Ranks.join(timeoutSeconds: Double(configuration.ddpTimeout))
+    let checks = RunChecks(
+      isDebug: arguments.has("debug"),
+      fault: try ProcessInfo.processInfo.environment[Fault.variable].map { try Fault($0) })
+    // Who stops a rank in a debugger does not want the others to end the run.
+    let timeout =
+      checks.isDebug && Debugger.isAttached
+      ? Debugger.patientSeconds : Double(configuration.ddpTimeout)
+    let communicator = try Ranks.join(timeoutSeconds: timeout)
     try RankAgreement.check(
       "config", configuration.description,
       fix: "start every rank with the same CONFIG and overrides", over: communicator)
@@ -59,12 +70,12 @@ enum TrainCommand {
       }
       stop = try ThreadGroup.run(
         ranks: ranks,
-        settings: CollectiveSettings(timeoutSeconds: Double(configuration.ddpTimeout))
+        settings: CollectiveSettings(timeoutSeconds: timeout)
       ) { communicator in
-        try train(configuration, resume: resume, arguments, over: communicator)
+        try train(configuration, resume: resume, checks, arguments, over: communicator)
       }.compactMap(\.self).first
     } else {
-      stop = try train(configuration, resume: resume, arguments, over: communicator)
+      stop = try train(configuration, resume: resume, checks, arguments, over: communicator)
     }
     try Ranks.leave()
     switch stop {
@@ -76,7 +87,8 @@ enum TrainCommand {
 
   /// Runs the stages on one rank. Returns why they were stopped, and saved, before their end, if they were.
   private static func train(
-    _ configuration: RunConfiguration, resume: Run.Resume, _ arguments: ParsedArguments,
+    _ configuration: RunConfiguration, resume: Run.Resume, _ checks: RunChecks,
+    _ arguments: ParsedArguments,
     over communicator: any Communicator
   ) throws -> StopRequest? {
     let reporter = communicator.rank == 0 ? Ranks.reporter() : .silent
@@ -114,7 +126,7 @@ enum TrainCommand {
     }
     let run = try Run(
       configuration, communicator: communicator, workspace: workspace, reporter: reporter,
-      programVersion: Program.version, stopRequested: { Signals.stopRequest })
+      programVersion: Program.version, checks: checks, stopRequested: { Signals.stopRequest })
     if arguments.has("dry-run") {
       if communicator.rank == 0 { print(try run.plan(), terminator: "") }
       return nil
