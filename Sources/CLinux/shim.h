@@ -1,4 +1,4 @@
-// Calls of Linux that Swift does not import: one is variadic, the other an extension of GNU.
+// What Swift does not import of Linux: calls that are variadic, and extensions of GNU.
 #pragma once
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -11,3 +11,6 @@ static inline int CLinux_signalAtParentsDeath(int number) {
 
 /// A file in memory, without a name, that child processes inherit; −1 on failure.
 static inline int CLinux_memoryFile(void) { return (int)syscall(SYS_memfd_create, "isogloss", 0); }
+
+/// POSIX_SPAWN_SETSID, which is an extension too: the child leads a session of its own.
+static const short CLinux_spawnInNewSession = 0x80;

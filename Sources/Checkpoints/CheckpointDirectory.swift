@@ -144,6 +144,15 @@ public enum CheckpointDirectory {
     guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system("syncing", path) }
   }
 
+  /// Removes a checkpoint so that none is ever there in part: it is hidden first, and ``recover(in:)`` ends what was
+  /// begun.
+  public static func discard(_ path: String) throws(CheckpointError) {
+    let hidden = SiblingName.partial(of: path)
+    try remove(hidden)
+    guard unsafe rename(path, hidden) == 0 else { throw .system("removing", path) }
+    try remove(hidden)
+  }
+
   /// Removes what is at `path`, with all below it; links are removed, not followed.
   static func remove(_ path: String) throws(CheckpointError) {
     guard FileKind.of(path) != .absent else { return }

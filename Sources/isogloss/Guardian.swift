@@ -91,6 +91,9 @@ enum Guardian {
   /// A rank says itself what it waited for in vain, and has this long for it.
   private static let graceMilliseconds = 15_000
 
+  /// How long a launcher has to end after a rank that failed.
+  private static let launcherSeconds = 10
+
   private static let forwarded = [SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP]
 
   /// Starts this program again, with no signal blocked.
@@ -131,9 +134,13 @@ enum Guardian {
         } else if signal == 0x7F {
           isStopped = true
         } else if signal == 0 {
-          _exit(status >> 8 & 0xFF)
+          let code = status >> 8 & 0xFF
+          // Done, or saved as it was asked to.
+          if ![0, 75, 130].contains(code) { endLauncherLater(parent) }
+          _exit(code)
         } else {
           unsafe reportDeath(by: signal, page)
+          endLauncherLater(parent)
           _exit(128 + signal)
         }
       }
@@ -142,6 +149,7 @@ enum Guardian {
       if late > (isStopped ? 0 : graceMilliseconds) {
         unsafe report(isStopped ? "stopped (SIGSTOP)" : "stuck", page)
         kill(child, SIGKILL)
+        endLauncherLater(parent)
         _exit(70)
       }
       var second = timespec(tv_sec: 1, tv_nsec: 0)
@@ -153,6 +161,50 @@ enum Guardian {
         kill(child, SIGHUP)
       }
     }
+  }
+
+  /// Sees to it that the launcher ends too: one that cannot reach its other hosts waits for them for ever.
+  ///
+  /// A shell that belongs to nobody looks after some seconds whether it is still there. Nothing of a scheduler's is
+  /// touched.
+  private static func endLauncherLater(_ launcher: pid_t) {
+    func text(_ file: String) -> String? {
+      let descriptor = unsafe open("/proc/\(launcher)/\(file)", O_RDONLY | O_CLOEXEC)
+      if descriptor < 0 { return nil }
+      defer { close(descriptor) }
+      var bytes = [UInt8](repeating: 0, count: 1024)
+      let count = unsafe read(descriptor, &bytes, bytes.count)
+      return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+    }
+    let launchers = ["mpirun", "mpiexec", "orterun", "orted", "mpiexec.hydra", "hydra_pmi_proxy"]
+    let name = text("comm")?.split(separator: "\n").first.map(String.init) ?? ""
+    // `PID (name) STATE …`: the time of its start is the 20th word after the name.
+    let words = text("stat")?.split(separator: ")").last?.split(separator: " ") ?? []
+    guard launchers.contains(name), words.count > 19 else { return }
+    let script =
+      "sleep \(launcherSeconds); read -r stat </proc/\(launcher)/stat || exit; set -- ${stat##*) }; "
+      + "[ \"${20}\" = \(words[19]) ] && kill -9 \(launcher)"
+    var attributes = posix_spawnattr_t()
+    var files = unsafe posix_spawn_file_actions_t()
+    var mask = sigset_t()
+    unsafe sigemptyset(&mask)
+    unsafe posix_spawnattr_init(&attributes)
+    unsafe posix_spawnattr_setsigmask(&attributes, &mask)
+    unsafe posix_spawnattr_setflags(
+      &attributes, Int16(POSIX_SPAWN_SETSIGMASK) | CLinux_spawnInNewSession)
+    unsafe posix_spawn_file_actions_init(&files)
+    defer {
+      unsafe posix_spawnattr_destroy(&attributes)
+      unsafe posix_spawn_file_actions_destroy(&files)
+    }
+    // The launcher waits until nobody holds its pipes.
+    for file in 0...2 as ClosedRange<Int32> {
+      unsafe posix_spawn_file_actions_addopen(&files, file, "/dev/null", O_RDWR, 0)
+    }
+    var arguments: [UnsafeMutablePointer<CChar>?] =
+      unsafe [strdup("sh"), strdup("-c"), strdup(script), nil]
+    var shell = pid_t()
+    _ = unsafe posix_spawn(&shell, "/bin/sh", &files, &attributes, &arguments, environ)
   }
 
   private static func reportDeath(by signal: Int32, _ page: UnsafeMutablePointer<CChar>) {

@@ -16,7 +16,7 @@ enum Program {
       SampleCommand.command, TrainCommand.command, ReplayCommand.command, EstimateCommand.command,
       EvaluateCommand.command, PredictCommand.command,
       ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
-      CheckpointCommand.command,
+      CheckpointCommand.command, CheckpointCommand.verify,
       BenchTrainCommand.command, BenchPredictCommand.command, BenchKernelsCommand.command,
       BenchCollectivesCommand.command,
       DoctorCommand.command,
@@ -34,6 +34,7 @@ enum Program {
     case "tokenizer encode": try TokenizerCommand.runEncode(arguments)
     case "tokenizer compare": try TokenizerCommand.runCompare(arguments)
     case "checkpoint inspect": try CheckpointCommand.run(arguments)
+    case "checkpoint verify": try CheckpointCommand.runVerify(arguments)
     case "bench train": try BenchTrainCommand.run(arguments, started: started)
     case "bench predict": try BenchPredictCommand.run(arguments)
     case "bench kernels": try BenchKernelsCommand.run(arguments)
@@ -48,6 +49,11 @@ enum Program {
   /// - Parameter isStuck: Whether the main thread hangs in MPI, so that nothing can be closed in good order.
   static func fail(_ error: any Error, isStuck: Bool = false) -> Never {
     let code = exitCode(error)
+    // To speak is to write to a file system that may be gone with the network.
+    Thread.detachNewThread {
+      sleep(15)
+      _exit(code)
+    }
     let speaks = Ranks.isFirst || (error as? RunError)?.code != .elsewhere
     // What goes wrong on all ranks alike is said by the first, whose end ends the others: they give it a
     // moment.

@@ -8,6 +8,8 @@ public struct Fault: Sendable, Equatable {
   public enum Kind: String, Sendable, CaseIterable {
     /// An element of the rank's own gradient is not a number.
     case nan
+    /// The rank's loss is not a number.
+    case loss
     /// A weight of the rank changes after the step's update.
     case weight
     /// The rank leaves out the sum at the end of the step.

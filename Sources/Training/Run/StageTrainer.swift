@@ -424,7 +424,7 @@ public struct StageTrainer {
     guard let limit = stage.training.saveTotalLimit else { return }
     let others = try CheckpointDirectory.numbered(in: directory).filter { $0.step != state.step }
     for old in others.dropFirst(limit - 1) {
-      try FileManager.default.removeItem(atPath: old.path)
+      try CheckpointDirectory.discard(old.path)
     }
   }
 

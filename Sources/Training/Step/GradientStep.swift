@@ -203,7 +203,10 @@ public final class GradientStep {
         guard let place = method.termNames.firstIndex(of: term.name) else {
           preconditionFailure("a term \(term.name) that the method does not name")
         }
-        if !term.segmentSums.allSatisfy(\.isFinite) { dense?.lossIsNotFinite() }
+        if watch?.fault == .loss { sums[place * shards + range.lowerBound] = .nan }
+        if watch?.fault == .loss || !term.segmentSums.allSatisfy(\.isFinite) {
+          dense?.lossIsNotFinite()
+        }
         term.seed = weights[place] > 0 ? Float(1 / weights[place]) : 0
         for (segment, sum) in term.segmentSums.enumerated() {
           sums[place * shards + range.lowerBound + segment] += sum

@@ -2,8 +2,20 @@ import Checkpoints
 import Configuration
 import Foundation
 
-/// `isogloss checkpoint inspect`: what a directory holds.
+/// `isogloss checkpoint`: what a directory holds, and whether it is what was saved.
 enum CheckpointCommand {
+  static let verify = Command(
+    "checkpoint verify",
+    "Hashes every file of a checkpoint again, and says which is not as it was saved.",
+    positionals: [Positional("DIR", count: .one, "A checkpoint directory of this program.")],
+    notes: ["Exit code: 0 if all are, 65 if one differs, is missing or was added."])
+
+  static func runVerify(_ arguments: ParsedArguments) throws {
+    let path = arguments.positional("DIR")
+    let manifest = try CheckpointDirectory.verify(path)
+    print("\(path): \(manifest.files.count) files, as they were saved")
+  }
+
   static let command = Command(
     "checkpoint inspect", "Shows what a checkpoint directory holds: files, tensors, shape, facts.",
     positionals: [
