@@ -28,9 +28,16 @@ program=${ISOGLOSS:-$PWD/.build/release/isogloss}
 cluster=$PWD/../shared/cluster/netns-cluster
 ranks=3 timeout=4
 folder=$(mktemp -d)
+# Links outlive a namespace as long as a process is in it.
+network_down() {
+  local host
+  "$cluster" down "$ranks" 2>/dev/null || true
+  for ((host = 1; host <= ranks; host++)); do ip link del "ve$host" 2>/dev/null || true; done
+  ip link del br77 2>/dev/null || true
+}
 clean() {
   umount "$folder/disk" 2>/dev/null || true
-  if [[ -e $folder/net ]]; then "$cluster" down "$ranks" 2>/dev/null || true; fi
+  if [[ -e $folder/net ]]; then network_down; fi
   rm -rf "$folder"
 }
 trap clean EXIT
@@ -268,6 +275,7 @@ for kind in "${kinds[@]}"; do
         break
       fi
       touch "$folder/net"
+      network_down
       "$cluster" up "$ranks" 1gbit
       draw "$ranks"
       victim=$drawn
@@ -281,7 +289,7 @@ for kind in "${kinds[@]}"; do
       since=$(now)
       "$cluster" cut $((victim + 1))
       finish
-      "$cluster" down "$ranks"
+      network_down
       rm -f "$folder/net"
       if [[ $code == 0 ]]; then
         rm -rf "$folder/out"
