@@ -15,6 +15,12 @@ enum GroupEnd {
   nonisolated(unsafe) private static var isAlone = Launch.isUnderLauncher
   private static let claimed = Atomic<Bool>(false)
 
+  /// Lays down who this rank will be, before it has joined the others.
+  static func prepareAlone() {
+    unsafe identity = strdup("rank \(Launch.rank ?? 0)")
+    unsafe wait = ShownText.wait.text
+  }
+
   /// Lays down who this rank is, for example `rank 1 on node07`. Once a process.
   static func prepare(identity: String) {
     unsafe self.identity = strdup(identity)
@@ -46,7 +52,8 @@ enum GroupEnd {
     // Who knows the cause, the guardian of a rank that was killed, speaks first.
     var moment = timespec(tv_sec: 0, tv_nsec: 300_000_000)
     unsafe nanosleep(&moment, nil)
-    if unsafe !isAlone, claim() {
+    // Before the ranks have joined the launcher's end needs no word, but the end of a guardian does.
+    if unsafe !isAlone || signal == SIGHUP, claim() {
       unsafe write("isogloss: ")
       if let identity = unsafe identity, unsafe identity[0] != 0 {
         unsafe write(identity)

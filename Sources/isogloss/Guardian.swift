@@ -50,6 +50,7 @@ enum Guardian {
     unsafe identity = page + 2 * ShownText.capacity
     unsafe claimPath = page + 2 * ShownText.capacity + identityBytes
     unsafe deadline = deadline(page)
+    GroupEnd.prepareAlone()
   }
 
   private static func deadline(_ page: UnsafeMutablePointer<CChar>) -> UnsafeMutablePointer<Int> {

@@ -62,7 +62,9 @@ enum Program {
     if speaks, GroupEnd.claim() {
       Ranks.clearProgress()
       let place = Ranks.identity.map { "\($0): " } ?? ""
-      let text = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
+      // The rank is named already.
+      let words = (error as? CollectiveError).map { "\($0.operation): \($0.detail)" } ?? "\(error)"
+      let text = words.split(whereSeparator: \.isNewline).joined(separator: " ")
       FileHandle.standardError.write(Data("isogloss: \(place)\(text)\n".utf8))
     }
     if let communicator = unsafe Ranks.communicator, communicator.size > 1 {

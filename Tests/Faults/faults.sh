@@ -89,10 +89,11 @@ hash_of() { grep -ohE '"weightHash" *: *"[0-9a-f]+"' "$1"/train/result.json | gr
 
 # The process of rank $1, or of its guardian; nothing if there is none.
 process() { # RANK rank|guardian
-  local pid guarded
+  local pid variables guarded
   for pid in $(pgrep -f "$program train $folder/run.yaml"); do
-    tr '\0' '\n' </proc/"$pid"/environ 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1" || continue
-    guarded=$(tr '\0' '\n' </proc/"$pid"/environ 2>/dev/null | grep -c '^ISOGLOSS_GUARDIAN=') || true
+    variables=$(cat "/proc/$pid/environ" 2>/dev/null | tr '\0' '\n') || continue
+    grep -qx "OMPI_COMM_WORLD_RANK=$1" <<<"$variables" || continue
+    guarded=$(grep -c '^ISOGLOSS_GUARDIAN=' <<<"$variables" || true)
     if [[ $2 == rank && $guarded == 1 || $2 == guardian && $guarded == 0 ]]; then
       echo "$pid"
       return
@@ -142,11 +143,12 @@ declare -A good=() tried=() slowest=()
 
 # Judges a run that has ended: its time, its code, its one line; then goes on with it to the end.
 judge() { # KIND OUT CODE SECONDS PATTERN WHAT
-  local kind=$1 out=$2 wanted=$3 seconds=$4 pattern=$5 what=$6 lines problem=''
+  local kind=$1 out=$2 wanted=$3 seconds=$4 pattern=$5 what=$6 lines count problem=''
   lines=$(grep -a '^isogloss: ' "$log" || true)
+  count=$(grep -c . <<<"$lines" || true)
   [[ " $wanted " == *" $code "* ]] || problem+=" code $code, not $wanted;"
   ((took <= seconds * 1000)) || problem+=" took $took ms;"
-  (($(grep -c . <<<"$lines") == 1)) || problem+=" $(grep -c . <<<"$lines") lines;"
+  ((count == 1)) || problem+=" $count lines;"
   grep -qE "$pattern" <<<"$lines" || problem+=" the line does not name it;"
   if pgrep -f "$program train $folder/run.yaml" >/dev/null; then
     sleep 3

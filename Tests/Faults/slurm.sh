@@ -45,19 +45,9 @@ if (($#)); then
 else
   config=$folder/run.yaml
   "$program" sample --out "$folder/sample" --languages en,ru,zh --sentences 240 --seed 5 2>/dev/null
-  cat >"$config" <<'YAML'
-task: token-classification
-model: {family: bert, hidden_size: 64, num_hidden_layers: 3, num_attention_heads: 4, intermediate_size: 128, max_position_embeddings: 128, type_vocab_size: 2}
-tokenizer: sample/tokenizer
-languages:
-  en: {train: [sample/en.train.conll]}
-  ru: {train: [sample/ru.train.conll]}
-  zh: {train: [sample/zh.train.conll]}
-learning_rate: 1.0e-3
-per_step_sentences: 24
+  cat Tests/Ranks/tiny.yaml - >"$config" <<'YAML'
 warmup_ratio: 0.05
 logging_steps: 20
-output_dir: out
 stages:
   - {name: first, max_steps: 1500}
   - {name: second, init: first, max_steps: 1500}

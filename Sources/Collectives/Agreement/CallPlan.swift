@@ -60,7 +60,13 @@ public final class CallPlan: Sendable {
     }
     // A group without calls has nothing to agree on, but for what concerns all.
     for (index, list) in lists.enumerated() where index == 0 || list.count > 0 {
-      try groups[index].agree(on: list, notFinite: index == 0 && notFinite)
+      do throws(CollectiveError) {
+        try groups[index].agree(on: list, notFinite: index == 0 && notFinite)
+      } catch {
+        var error = error
+        error.operation = "plan '\(name)' of \(list.count) call\(list.count == 1 ? "" : "s")"
+        throw error
+      }
     }
     for group in groups { group.plan = self }
   }

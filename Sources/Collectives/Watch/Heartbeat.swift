@@ -3,9 +3,9 @@ import Synchronization
 
 /// What a rank did at some moment, on its way through the others.
 struct Heartbeat: Equatable {
-  static let wordCount = 12
+  static let wordCount = 16
   static let byteCount = wordCount * 8
-  private static let textBytes = 56
+  private static let textBytes = 88
 
   /// Counts the heartbeats of a rank; 0 if none was heard.
   var number: UInt64 = 0

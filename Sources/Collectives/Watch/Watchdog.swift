@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// A thread of its own on a communicator of its own. In each round a rank sends what it knows of all ranks to the ranks
 /// 1, 2, 4, … further on, so that news comes round a group of N ranks in about log2 N rounds, past ranks that are gone.
-/// A message has 96 bytes a rank.
+/// A message has 128 bytes a rank.
 @safe final class Watchdog<T: Transport>: Sendable {
   private let transport: T
   private let activity: RankActivity
