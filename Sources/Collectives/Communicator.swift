@@ -1,9 +1,9 @@
 /// A fixed group of ranks that call the same collectives in the same order.
 ///
-/// Before any payload moves, every rank tells every other which call it is in; ranks that are in
+/// Before any payload moves, every rank tells every other which call it is in, or all agree on a ``CallPlan``; ranks that are in
 /// different calls, or give different counts, roots or ranges, all throw
 /// ``CollectiveError/Code/disagreement``, and a rank that does not come is named when the time of
-/// ``settings`` is over. After any other error than a disagreement the group is lost: every later
+/// ``settings`` is over. After any error but that and ``CollectiveError/Code/notFinite`` the group is lost: every later
 /// call throws, and the program should end with ``abort(code:)`` without touching the buffer of the
 /// call that failed, into which MPI may still write.
 ///

@@ -15,6 +15,17 @@ public enum Launch {
     first(of: ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK"], variable)
   }
 
+  /// What tells this job from others of this machine, equal on all its ranks there; it may come again.
+  public static var job: String {
+    if let name = variable("PMIX_NAMESPACE"), name.utf8.count < 64, !name.contains("/") {
+      return name
+    }
+    if let job = variable("SLURM_JOB_ID").flatMap(Int.init) {
+      return "slurm-\(job)-\(variable("SLURM_STEP_ID").flatMap(Int.init) ?? 0)"
+    }
+    return "\(getppid())"
+  }
+
   /// The number of ranks on this machine, if the launcher tells.
   public static var localSize: Int? {
     first(

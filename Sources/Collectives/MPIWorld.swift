@@ -40,8 +40,8 @@ public enum MPIWorld {
       return started
     }
     guard let world, !isFinalized else { return }
+    world.quietWatch()
     try world.barrier()
-    world.endWatch()
     let settings = world.settings
     let status = Deadline.guarding(seconds: settings.timeoutSeconds) {
       settings.whenStuck?(
@@ -49,7 +49,8 @@ public enum MPIWorld {
           code: .timeout, operation: "end of MPI", rank: world.rank,
           detail: "took over \(Int(settings.timeoutSeconds)) s: a rank or its network is gone"))
     } _: {
-      MPI_Finalize()
+      world.endWatch()
+      return MPI_Finalize()
     }
     guard status == CMPI_SUCCESS() else {
       throw CollectiveError(

@@ -69,6 +69,9 @@ import Synchronization
     dog.start()
   }
 
+  /// Tells the others nothing more, so that no message is on its way when all have come to the barrier after this.
+  func quietWatch() { watchdog.withLock { $0?.quiet() } }
+
   func endWatch() {
     watchdog.withLock { dog in
       dog?.stop()
@@ -120,6 +123,7 @@ import Synchronization
     } catch {
       if error.code != .disagreement, error.code != .notFinite {
         state.withLock { $0.failure = error }
+        activity.isLost.store(true, ordering: .relaxed)
       }
       throw error
     }
@@ -288,6 +292,7 @@ import Synchronization
     throws(CollectiveError)
   {
     var started = monotonicSeconds()
+    activity.renew(call: use.number, timeoutSeconds: use.settings.timeoutSeconds)
     var polls = 0
     var sleep = 0.00001
     var shown = 0  // the requests that the shown text speaks of
@@ -316,6 +321,7 @@ import Synchronization
       let limit = use.settings.timeoutSeconds
       if elapsed > limit, use.settings.isPatientInDebugger, Debugger.isAttached {
         started = monotonicSeconds()
+        activity.renew(call: use.number, timeoutSeconds: use.settings.timeoutSeconds)
         continue
       }
       if elapsed > limit {

@@ -14,11 +14,22 @@ enum GroupEnd {
   /// Whether this process is a rank that has not joined the others yet: it does not speak for them.
   nonisolated(unsafe) private static var isAlone = Launch.isUnderLauncher
   private static let claimed = Atomic<Bool>(false)
+  /// When this process laid down who it is.
+  nonisolated(unsafe) private static var startSeconds = 0
 
-  /// Lays down who this rank will be, before it has joined the others.
+  /// Makes what handlers use.
+  static func touch() { _ = unsafe (isAlone, claimed.load(ordering: .relaxed), startSeconds) }
+
+  /// Lays down who this rank will be, before it has joined the others. Ranks of one machine then settle who speaks.
   static func prepareAlone() {
     unsafe identity = strdup("rank \(Launch.rank ?? 0)")
     unsafe wait = ShownText.wait.text
+    unsafe startSeconds = time(nil)
+    moveClaim(to: "\(temporaryDirectory)/isogloss.start-\(getuid())-\(Launch.job)")
+  }
+
+  private static var temporaryDirectory: String {
+    unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
   }
 
   /// Lays down who this rank is, for example `rank 1 on node07`. Once a process.
@@ -42,9 +53,14 @@ enum GroupEnd {
     if claimed.exchange(true, ordering: .relaxed) { return false }
     guard let path = unsafe claimPath else { return true }
     let file = unsafe open(path, O_CREAT | O_EXCL | O_WRONLY, 0o644)
-    if file < 0 { return errno != EEXIST }
-    close(file)
-    return true
+    if file >= 0 {
+      close(file)
+      return true
+    }
+    // A launcher's name may come again: what is older than this process is of another job.
+    var information = stat()
+    guard errno == EEXIST, unsafe stat(path, &information) == 0 else { return true }
+    return unsafe information.st_mtim.tv_sec < startSeconds - 5
   }
 
   /// Ends the process from a signal handler, with one line if it is this rank's to say.

@@ -11,7 +11,7 @@ import Glibc
 enum Guardian {
   private static let variable = "ISOGLOSS_GUARDIAN"
   private static let identityBytes = 256
-  private static let pathBytes = 1024
+  private static let pathBytes = 4096
   private static let deadlinePlace = 2 * ShownText.capacity + identityBytes + pathBytes
   private static let pageBytes = deadlinePlace + 8
 
@@ -19,6 +19,9 @@ enum Guardian {
   nonisolated(unsafe) private(set) static var identity: UnsafeMutablePointer<CChar>?
   nonisolated(unsafe) private(set) static var claimPath: UnsafeMutablePointer<CChar>?
   nonisolated(unsafe) private static var deadline: UnsafeMutablePointer<Int>?
+
+  /// Whether this process is a rank with a guardian.
+  static var isPresent: Bool { unsafe deadline != nil }
 
   /// Under a launcher becomes the guardian, and does not return. In the rank, and alone, returns.
   static func start(arguments: [String]) {
@@ -107,6 +110,7 @@ enum Guardian {
     unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     defer { unsafe posix_spawnattr_destroy(&attributes) }
     for number in forwarded + [SIGCHLD] { unsafe sigaddset(&mask, number) }
+    signal(SIGCHLD, SIG_DFL)
     unsafe sigprocmask(SIG_BLOCK, &mask, nil)
     var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) }
     unsafe arguments.append(nil)
@@ -126,9 +130,14 @@ enum Guardian {
     unsafe sigemptyset(&mask)
     for number in forwarded + [SIGCHLD] { unsafe sigaddset(&mask, number) }
     var isStopped = false
+    var sent: Set<Int32> = []
+    var orphanedAt: Int?
     while true {
       var status: Int32 = 0
-      while unsafe waitpid(child, &status, WNOHANG | WUNTRACED | WCONTINUED) == child {
+      while true {
+        let waited = unsafe waitpid(child, &status, WNOHANG | WUNTRACED | WCONTINUED)
+        if waited < 0, errno == ECHILD { _exit(70) }
+        if waited != child { break }
         let signal = status & 0x7F
         if status == 0xFFFF {
           isStopped = false
@@ -140,7 +149,9 @@ enum Guardian {
           if ![0, 75, 130].contains(code) { endLauncherLater(parent) }
           _exit(code)
         } else {
-          unsafe reportDeath(by: signal, page)
+          // Ended before it could take the launcher's signal itself, it had nothing to say.
+          let isEarly = unsafe page[2 * ShownText.capacity] == 0 && sent.contains(signal)
+          if !isEarly { unsafe reportDeath(by: signal, page) }
           endLauncherLater(parent)
           _exit(128 + signal)
         }
@@ -156,10 +167,20 @@ enum Guardian {
       var second = timespec(tv_sec: 1, tv_nsec: 0)
       let signal = unsafe sigtimedwait(&mask, nil, &second)
       if forwarded.contains(signal) {
+        sent.insert(signal)
         kill(child, signal)
       } else if getppid() != parent {
         // The launcher is gone, and nobody will end the rank but its guardian.
-        kill(child, SIGHUP)
+        let now = milliseconds()
+        if let orphanedAt, now - orphanedAt > graceMilliseconds {
+          kill(child, SIGKILL)
+          _exit(128 + SIGHUP)
+        }
+        if orphanedAt == nil {
+          orphanedAt = now
+          kill(child, SIGHUP)
+          kill(child, SIGCONT)
+        }
       }
     }
   }

@@ -101,6 +101,7 @@ enum Ranks {
     try Guardian.guarding("end of MPI", seconds: seconds) { try MPIWorld.finish() }
     // All is done: a launcher ends the others as soon as one gives a code that is not 0, which is no news.
     signal(SIGTERM, SIG_IGN)
+    signal(SIGHUP, SIG_IGN)
   }
 
   nonisolated(unsafe) private static var claimName = ""

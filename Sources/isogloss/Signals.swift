@@ -24,6 +24,11 @@ enum Signals {
 
   /// Begins to watch.
   static func watch() {
+    // A handler is not to be the first to use what is made at its first use.
+    GroupEnd.touch()
+    _ =
+      preemptions.load(ordering: .relaxed) + interrupts.load(ordering: .relaxed)
+      + lastInterrupt.load(ordering: .relaxed)
     handle(SIGINT) { _ in
       // Some launchers send one signal twice, to a process and to its group.
       var time = timespec()
@@ -35,7 +40,15 @@ enum Signals {
     }
     handle(SIGUSR1) { _ in Signals.preemptions.add(1, ordering: .relaxed) }
     handle(SIGTERM) { _ in GroupEnd.endAtOnce(signal: SIGTERM) }
-    handle(SIGHUP) { _ in GroupEnd.endAtOnce(signal: SIGHUP) }
+    // nohup lets a run outlive its terminal; a guardian's end is told by the same signal.
+    var before = sigaction()
+    unsafe sigaction(SIGHUP, nil, &before)
+    let isIgnored = unsafe before.__sigaction_handler.sa_handler.map {
+      unsafe unsafeBitCast($0, to: Int.self) == 1  // SIG_IGN
+    }
+    if isIgnored != true || Guardian.isPresent {
+      handle(SIGHUP) { _ in GroupEnd.endAtOnce(signal: SIGHUP) }
+    }
     handle(SIGBUS) { _ in
       let line: StaticString =
         "isogloss: a mapped checkpoint was shortened or cannot be read any more; leave files alone while they are in use\n"
@@ -66,6 +79,8 @@ enum Signals {
   private static func handle(_ number: Int32, _ handler: @escaping @convention(c) (Int32) -> Void) {
     var action = sigaction()
     unsafe action.__sigaction_handler.sa_handler = handler
+    // A file that is being saved is not to see the signal that asks for it.
+    action.sa_flags = SA_RESTART
     unsafe sigaction(number, &action, nil)
   }
 }

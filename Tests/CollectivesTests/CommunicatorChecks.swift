@@ -336,7 +336,7 @@ extension CommunicatorCheck {
     group in
     guard group.size > 1 else { return }
     let own = try group.split(color: 0, key: group.rank)
-    own.settings.timeoutSeconds = 1
+    own.settings.timeoutSeconds = 3
     let plan = CallPlan("sums", of: own)
     func sum(_ count: Int) throws {
       var values = [Float](repeating: 1, count: count)
@@ -435,7 +435,7 @@ extension CommunicatorCheck {
     let part = try group.split(color: 0, key: 0)
     let absent = group.size / 2
     if group.rank != absent {
-      part.settings.timeoutSeconds = 1
+      part.settings.timeoutSeconds = 3
       try expect(.timeout, about: [absent], on: part) {
         var values = [Float](repeating: 0, count: 123)
         try part.allReduce(&values, .sum)
@@ -452,7 +452,7 @@ extension CommunicatorCheck {
   ) { group in
     guard group.size > 1 else { return }
     let part = try group.split(color: 0, key: 0)
-    part.settings.timeoutSeconds = 1
+    part.settings.timeoutSeconds = 3
     if group.rank == 0 {
       try expect(.disagreement, about: [1], on: part) {
         let values = [Float](repeating: 1, count: 8)

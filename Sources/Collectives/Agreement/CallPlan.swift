@@ -91,14 +91,15 @@ public final class CallPlan: Sendable {
     precondition(
       call.operation != .gather && call.operation != .split && call.operation != .pointToPoint,
       "\(call) in a plan")
+    let group = groups.firstIndex { $0 === caller } ?? 0
     let (expected, number, count) = state.withLock { state -> (Call?, Int, Int) in
       if !state.isKnown {
-        state.calls.append((call, groups.firstIndex { $0 === caller } ?? 0))
+        state.calls.append((call, group))
         return (nil, 0, 0)
       }
       defer { state.next += 1 }
       let next = state.next
-      let isListed = next < state.calls.count
+      let isListed = next < state.calls.count && state.calls[next].group == group
       return (
         isListed ? state.calls[next].call : Call(operation: .plan, count: 0), next,
         state.calls.count
@@ -108,9 +109,9 @@ public final class CallPlan: Sendable {
     guard expected == call else {
       throw CollectiveError(
         code: .disagreement, operation: "\(call)", rank: rank,
-        detail: number < count
+        detail: number < count && expected.operation != .plan
           ? "this rank skipped \(expected), call \(number + 1) of \(count) of plan '\(name)'"
-          : "plan '\(name)' has only \(count) calls")
+          : "plan '\(name)' of \(count) calls has no such one at place \(number + 1)")
     }
     return true
   }

@@ -42,8 +42,8 @@ struct Heartbeat: Equatable {
   func words(at now: Double) -> [UInt64] {
     var words = [UInt64](repeating: 0, count: Self.wordCount)
     words[0] = number
-    words[1] = UInt64(max(0, now - madeAt) * 1000)
-    words[2] = UInt64(max(0, operationSeconds) * 1000)
+    words[1] = UInt64(min(max(0, now - madeAt), 1e12) * 1000)
+    words[2] = UInt64(min(max(0, operationSeconds), 1e12) * 1000)
     words[3] = UInt64(step) << 32 | UInt64(UInt32(bitPattern: process))
     words[4] = UInt64(bitPattern: Int64(waitsFor ?? -1))
     for (index, byte) in operation.utf8.prefix(Self.textBytes).enumerated() {
@@ -89,6 +89,8 @@ extension RankActivity {
         root = visited.contains(next) ? first : next
         if root == first { break }
       }
+      // One that has been silent since it waited for these is not their cause either.
+      if !isFresh(root), let next = heard[root].waitsFor, visited.contains(next) { root = first }
       if !roots.contains(root) { roots.append(root) }
     }
     roots.sort()

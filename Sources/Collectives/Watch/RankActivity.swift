@@ -10,6 +10,9 @@ public final class RankActivity: Sendable {
   /// The machine of each rank.
   public let hosts: [String]
   let rank: Int
+  /// Whether a group was lost, after which memory that MPI may write to is used for other things: nobody is to let MPI
+  /// go on.
+  let isLost = Atomic(false)
   /// Whether what it does is shown as this process's: not with several ranks as threads.
   private let isShown: Bool
 
@@ -26,7 +29,7 @@ public final class RankActivity: Sendable {
   struct Current {
     var call: Call
     var start: Double
-    /// When the call has to have ended, by its time-out.
+    /// When the call's wait has to have ended, by its time-out.
     var deadline: Double
     /// The ranks waited for, once it waits for long.
     var waitsFor: [Int] = []
@@ -76,6 +79,12 @@ public final class RankActivity: Sendable {
         call: call, start: now, deadline: now + timeoutSeconds)
       return state.callCount
     }
+  }
+
+  /// A wait of a call begins, and has the whole time-out.
+  func renew(call number: Int, timeoutSeconds: Double) {
+    let now = monotonicSeconds()
+    state.withLock { $0.calls[number]?.deadline = now + timeoutSeconds }
   }
 
   func end(call number: Int) { state.withLock { _ = $0.calls.removeValue(forKey: number) } }

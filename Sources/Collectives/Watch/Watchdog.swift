@@ -10,9 +10,11 @@ import Synchronization
   private let transport: T
   private let activity: RankActivity
   private let settings: @Sendable () -> CollectiveSettings
-  private let isStopping = Mutex(false)
-  private let wakeUp: Alarm
-  private let thread = Mutex<pthread_t?>(nil)
+  private let alarm = Alarm()
+  private let isQuiet = Atomic(false)
+  /// Whether nothing that was sent is still on its way.
+  private let isIdle = Atomic(true)
+  private let threads = Mutex<[pthread_t]>([])
 
   /// - Parameters:
   ///   - transport: Used by the watchdog alone.
@@ -23,20 +25,31 @@ import Synchronization
     self.transport = transport
     self.activity = activity
     self.settings = settings
-    wakeUp = Alarm()
   }
 
   func start() {
-    thread.withLock { $0 = startThread(stackBytes: 1 << 18) { [self] in watch() } }
+    // Deadlines are looked at by a thread that makes no call of MPI, which may hold all that do.
+    let started = [
+      startThread(stackBytes: 1 << 18) { [self] in talk() },
+      startThread(stackBytes: 1 << 18) { [self] in lookAtDeadlines() },
+    ]
+    threads.withLock { $0 = started.compactMap(\.self) }
   }
 
-  /// Returns when the thread has ended.
+  /// Sends nothing more, and returns when what was sent has arrived, or after some seconds.
+  func quiet() {
+    isQuiet.store(true, ordering: .sequentiallyConsistent)
+    let end = monotonicSeconds() + 5
+    while !isIdle.load(ordering: .sequentiallyConsistent), monotonicSeconds() < end { usleep(1000) }
+  }
+
+  /// Returns when the threads have ended.
   func stop() {
-    wakeUp.ring()
-    if let thread = thread.withLock({ $0 }) { pthread_join(thread, nil) }
+    alarm.ring()
+    for thread in threads.withLock({ $0 }) { pthread_join(thread, nil) }
   }
 
-  private func watch() {
+  private func talk() {
     let size = transport.size
     let neighbours = sequence(first: 1) { $0 * 2 }.prefix { $0 < size }.map { distance in
       Neighbour(
@@ -46,28 +59,41 @@ import Synchronization
     var number: UInt64 = 0
     var nextBeat = monotonicSeconds()
     while true {
-      for neighbour in neighbours { neighbour.receive(activity) }
-      let now = monotonicSeconds()
-      let settings = settings()
-      if now >= nextBeat {
-        number += 1
-        let beat = Heartbeat(activity, number: number)
-        activity.heard.withLock { $0[transport.rank] = beat }
-        for neighbour in neighbours { neighbour.send(activity) }
-        nextBeat = now + settings.heartbeatSeconds
+      let heartbeatSeconds = settings().heartbeatSeconds
+      // A group that was lost may have left memory to MPI.
+      if !activity.isLost.load(ordering: .relaxed) {
+        isIdle.store(false, ordering: .sequentiallyConsistent)
+        for neighbour in neighbours { neighbour.receive(activity) }
+        let now = monotonicSeconds()
+        if now >= nextBeat, !isQuiet.load(ordering: .sequentiallyConsistent) {
+          number += 1
+          let beat = Heartbeat(activity, number: number)
+          activity.heard.withLock { $0[transport.rank] = beat }
+          for neighbour in neighbours { neighbour.send(activity) }
+          nextBeat = now + heartbeatSeconds
+        }
+        let hasArrived = neighbours.map { $0.hasArrived() }.allSatisfy { $0 }
+        isIdle.store(hasArrived, ordering: .sequentiallyConsistent)
       }
-      if let call = activity.now.call, now > call.deadline + settings.graceSeconds,
-        !(settings.isPatientInDebugger && Debugger.isAttached)
-      {
-        settings.whenStuck?(
-          CollectiveError(
-            code: .timeout, operation: "\(call.call)", rank: transport.rank,
-            others: call.waitsFor,
-            detail: "MPI has not returned for \(Int(now - call.start)) s"))
-      }
-      if wakeUp.sleep(seconds: settings.heartbeatSeconds / 4) { break }
+      let isQuiet = isQuiet.load(ordering: .sequentiallyConsistent)
+      if alarm.sleep(seconds: isQuiet ? 0.005 : min(heartbeatSeconds / 4, 0.1)) { break }
     }
     for neighbour in neighbours { neighbour.cancel() }
+  }
+
+  private func lookAtDeadlines() {
+    while !alarm.sleep(seconds: settings().heartbeatSeconds) {
+      let settings = settings()
+      let now = monotonicSeconds()
+      guard let call = activity.now.call, now > call.deadline + settings.graceSeconds,
+        !(settings.isPatientInDebugger && Debugger.isAttached)
+      else { continue }
+      settings.whenStuck?(
+        CollectiveError(
+          code: .timeout, operation: "\(call.call)", rank: transport.rank,
+          others: call.waitsFor,
+          detail: "MPI has not returned for \(Int(now - call.start)) s"))
+    }
   }
 }
 
@@ -125,13 +151,8 @@ import Synchronization
 
   /// Sends what is known of all ranks, unless the last message is still on its way.
   func send(_ activity: RankActivity) {
-    if isLost { return }
+    if isLost || !hasArrived() { return }
     do throws(TransportFailure) {
-      if var request = sending {
-        let isDone = try transport.isDone(&request)
-        sending = isDone ? nil : request
-        if !isDone { return }
-      }
       let now = monotonicSeconds()
       activity.heard.withLock { heard in
         for (rank, beat) in heard.enumerated() {
@@ -144,6 +165,19 @@ import Synchronization
         UnsafeRawBufferPointer(outgoing), to: receiver, on: .payload)
     } catch {
       isLost = true
+    }
+  }
+
+  /// Whether nothing that was sent is still on its way.
+  func hasArrived() -> Bool {
+    guard var request = sending, !isLost else { return true }
+    do throws(TransportFailure) {
+      let isDone = try transport.isDone(&request)
+      sending = isDone ? nil : request
+      return isDone
+    } catch {
+      isLost = true
+      return true
     }
   }
 

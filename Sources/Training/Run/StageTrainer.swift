@@ -156,6 +156,10 @@ public struct StageTrainer {
         passes: passes,
         batch: { PackedBatch(step: items, assignment: shards, shards: $0, splits: splits) },
         stop: context.stopRequested())
+      if try watch.ran(step: state.step + 1, outcome) { return .stopped(.interrupt) }
+      guard outcome.badShards.isEmpty, outcome.gradientNorm.isFinite else {
+        throw try notFinite(outcome, items, shards, step: state.step, gradients: gradients)
+      }
       if let stop = outcome.stop {
         let start = Profile.now()
         try complete(step, optimiser)
@@ -164,10 +168,6 @@ public struct StageTrainer {
           "\(stage.name): stopped and saved at step \(state.step), in "
             + "\(format(Profile.now() - start, 1)) s")
         return .stopped(stop)
-      }
-      if try watch.ran(step: state.step + 1, outcome) { return .stopped(.interrupt) }
-      guard outcome.badShards.isEmpty, outcome.gradientNorm.isFinite else {
-        throw try notFinite(outcome, items, shards, step: state.step, gradients: gradients)
       }
       communicator.activity.begin("update")
       let rate = training.learningRate * schedule.factor(at: state.step)
