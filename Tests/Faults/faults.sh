@@ -298,7 +298,7 @@ for kind in "${kinds[@]}"; do
         time=$((time - 1))
         continue
       fi
-      judge link "$folder/out" "70 137" 40 "in vain.*rank $victim on [^ ]+ was last heard|look at the network of|start of MPI: took over" "host $((victim + 1)) after $delay ms"
+      judge link "$folder/out" "70 137" 40 "in vain.*rank $victim on [^ ]+ was last heard|look at the network of|has not returned.*rank $victim on|start of MPI: took over" "host $((victim + 1)) after $delay ms"
       ;;
     *) echo "faults.sh: unknown kind $kind" >&2; exit 64 ;;
     esac

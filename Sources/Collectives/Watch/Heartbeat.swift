@@ -70,6 +70,17 @@ struct Heartbeat: Equatable {
 }
 
 extension RankActivity {
+  /// A heartbeat takes a few rounds from rank to rank.
+  private func isRecent(_ beat: Heartbeat, _ heartbeatSeconds: Double) -> Bool {
+    monotonicSeconds() - beat.madeAt < 4 * heartbeatSeconds + 1
+  }
+
+  /// The other ranks of which nothing was heard of late.
+  func silentRanks(heartbeatSeconds: Double) -> [Int] {
+    let heard = heard.withLock { $0 }
+    return heard.indices.filter { $0 != rank && !isRecent(heard[$0], heartbeatSeconds) }
+  }
+
   /// What is known of the ranks that a wait was in vain for, and of those that they wait for in turn.
   ///
   /// - Returns: The ranks at the root of it, and a line about them.
@@ -77,9 +88,7 @@ extension RankActivity {
     let heard = heard.withLock { $0 }
     if heard.allSatisfy({ $0.number == 0 }) { return (ranks, "") }
     let now = monotonicSeconds()
-    // A heartbeat takes a few rounds from rank to rank.
-    let freshSeconds = 4 * heartbeatSeconds + 1
-    func isFresh(_ rank: Int) -> Bool { now - heard[rank].madeAt < freshSeconds }
+    func isFresh(_ rank: Int) -> Bool { isRecent(heard[rank], heartbeatSeconds) }
     var roots: [Int] = []
     for first in ranks {
       var (root, visited) = (first, [rank])

@@ -88,11 +88,14 @@ import Synchronization
       guard let call = activity.now.call, now > call.deadline + settings.graceSeconds,
         !(settings.isPatientInDebugger && Debugger.isAttached)
       else { continue }
+      // MPI does not say for whom it waits: those that are silent.
+      let silent = activity.silentRanks(heartbeatSeconds: settings.heartbeatSeconds)
+      let why = activity.explanation(
+        of: silent.isEmpty ? call.waitsFor : silent, heartbeatSeconds: settings.heartbeatSeconds)
       settings.whenStuck?(
         CollectiveError(
-          code: .timeout, operation: "\(call.call)", rank: transport.rank,
-          others: call.waitsFor,
-          detail: "MPI has not returned for \(Int(now - call.start)) s"))
+          code: .timeout, operation: "\(call.call)", rank: activity.rank, others: why.roots,
+          detail: "MPI has not returned for \(Int(now - call.start)) s\(why.text)"))
     }
   }
 }
