@@ -67,8 +67,14 @@ signal() { # SIGNAL EXPECTED-CODE COMMAND EXPECTED-RUNS
   wait "$job" || code=$?
   row "SIG$1 $([[ $3 == wait ]] && echo 'while it runs' || echo 'between runs')" "$code" "$(runs)" "$2" "$4"
 }
+# Who was started with SIGINT ignored, as background jobs of scripts are, cannot undo that, nor can its children.
+ignored=$(sed -n 's/^SigIgn:[[:space:]]*//p' /proc/$$/status)
 for command in wait next; do
-  signal INT 130 "$command" 1
+  if ((0x$ignored & 2)); then
+    echo "SIGINT                     skipped: it is ignored here"
+  else
+    signal INT 130 "$command" 1
+  fi
   signal TERM 143 "$command" 1
   signal USR1 75 "$command" 1
   signal USR2 75 "$command" 1
