@@ -138,18 +138,25 @@ whole=$(hash_of "$folder/whole")
 length=$took
 printf 'seed %s; an unbroken run takes %s s and ends with weights %s\n' "$seed" "$((length / 1000)).$((length % 1000 / 100))" "$whole"
 
-failed=0
+failed=0 unnamed=0
 declare -A good=() tried=() slowest=()
 
 # Judges a run that has ended: its time, its code, its one line; then goes on with it to the end.
 judge() { # KIND OUT CODE SECONDS PATTERN WHAT
-  local kind=$1 out=$2 wanted=$3 seconds=$4 pattern=$5 what=$6 lines count problem=''
+  local kind=$1 out=$2 wanted=$3 seconds=$4 pattern=$5 what=$6 lines count problem='' nameless=false
   lines=$(grep -a '^isogloss: ' "$log" || true)
   count=$(grep -c . <<<"$lines" || true)
   [[ " $wanted " == *" $code "* ]] || problem+=" code $code, not $wanted;"
   ((took <= seconds * 1000)) || problem+=" took $took ms;"
   ((count == 1)) || problem+=" $count lines;"
-  grep -qE "$pattern" <<<"$lines" || problem+=" the line does not name it;"
+  if ! grep -qE "$pattern" <<<"$lines"; then
+    # While MPI starts, ranks on other hosts cannot know who is missing: counted, and not as good.
+    if [[ $kind == link && $lines == *"start of MPI: took over"* ]]; then
+      unnamed=$((unnamed + 1)) nameless=true
+    else
+      problem+=" the line does not name it;"
+    fi
+  fi
   if pgrep -f "$program train $folder/run.yaml" >/dev/null; then
     sleep 3
     if pgrep -f "$program train $folder/run.yaml" >/dev/null; then
@@ -172,7 +179,7 @@ judge() { # KIND OUT CODE SECONDS PATTERN WHAT
   ((ended > ${slowest[$kind]:-0})) && slowest[$kind]=$ended
   line=$(head -1 <<<"$lines")
   if [[ -z $problem ]]; then
-    good[$kind]=$((${good[$kind]:-0} + 1))
+    $nameless || good[$kind]=$((${good[$kind]:-0} + 1))
     printf '%-9s %-28s %5d ms  %s\n' "$kind" "$what" "$ended" "${line:0:150}"
   else
     failed=1
@@ -298,7 +305,7 @@ for kind in "${kinds[@]}"; do
         time=$((time - 1))
         continue
       fi
-      judge link "$folder/out" "70 137" 40 "in vain.*rank $victim on [^ ]+ was last heard|look at the network of|has not returned.*rank $victim on|start of MPI: took over" "host $((victim + 1)) after $delay ms"
+      judge link "$folder/out" "70 137" 40 "in vain.*rank $victim on [^ ]+ was last heard|^isogloss: rank $victim on .*look at the network of|has not returned.*rank $victim on" "host $((victim + 1)) after $delay ms"
       ;;
     *) echo "faults.sh: unknown kind $kind" >&2; exit 64 ;;
     esac
@@ -310,4 +317,5 @@ printf '%-9s %5s %5s %s\n' kind tried good slowest
 for kind in "${kinds[@]}"; do
   [[ -z ${tried[$kind]:-} ]] || printf '%-9s %5d %5d %4d.%d s\n' "$kind" "${tried[$kind]}" "${good[$kind]:-0}" $((slowest[$kind] / 1000)) $((slowest[$kind] % 1000 / 100))
 done
+((unnamed == 0)) || echo "$unnamed cut while MPI started: told without the rank"
 exit "$failed"

@@ -221,9 +221,8 @@ public final class GradientStep {
       try waiting { () throws(CollectiveError) in try exchange(gradients) }
     } catch {
       guard error.code == .notFinite else { throw error }
-      // Nothing has moved.
-      watch?.digest?.note(gradients.layout.entries.indices, of: gradients)
       // Nothing has been sent: the gradient is still this rank's own.
+      watch?.digest?.note(gradients.layout.entries.indices, of: gradients)
       return StepOutcome(
         losses: weights.map { _ in .nan }, weights: weights, gradientNorm: .nan, badShards: [],
         badRanks: error.others, stop: stop)
