@@ -16,6 +16,8 @@ struct Field<File: Sendable, Resolved>: Sendable {
   /// Other programs' names for the same thing, offered when one is met.
   var otherNames: [String] = []
   let read: @Sendable (YAMLNode, String, inout File) throws(ConfigError) -> Void
+  /// Where the file says it; nil if it does not.
+  let place: @Sendable (File) -> Place?
   /// Takes the value of an enclosing mapping if this one has none.
   let inherit: @Sendable (inout File, File) -> Void
   var apply: @Sendable (File, inout Resolved) -> Void = { _, _ in }
@@ -84,6 +86,7 @@ extension Field {
       }
       file[keyPath: path] = Placed(value: value, place: node.place)
     }
+    place = { $0[keyPath: path]?.place }
     inherit = { file, outer in file[keyPath: path] = file[keyPath: path] ?? outer[keyPath: path] }
   }
 
@@ -127,6 +130,7 @@ extension Field {
       read: { [read] node, key, outer throws(ConfigError) in
         try read(node, key, &outer[keyPath: part])
       },
+      place: { [place] in place($0[keyPath: part]) },
       inherit: { [inherit] file, outer in
         inherit(&file[keyPath: part], outer[keyPath: part])
       })

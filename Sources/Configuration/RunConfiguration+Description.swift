@@ -9,14 +9,19 @@ extension RunConfiguration: CustomStringConvertible {
       guard let value else { return }
       lines.append(String(repeating: " ", count: indent) + "\(name): \(value)")
     }
-    for field in RunFile.ownFields { add(0, field.key.name, field.show(self)) }
+    for field in RunFile.ownFields
+    where task == .tokenClassification || !["labels", "head"].contains(field.key.name) {
+      add(0, field.key.name, field.show(self))
+    }
     add(0, "output_dir", outputDirectory.yaml)
     switch start {
     case .checkpoint(let directory): add(0, "init", directory.yaml)
     case .shape(let shape): add(0, "model", shape.yaml)
     }
     add(0, "tokenizer", tokenizer?.yaml)
-    add(0, "columns", "{token: \(columns.token), tag: \(columns.tag)}")
+    if task == .tokenClassification {
+      add(0, "columns", "{token: \(columns.token), tag: \(columns.tag)}")
+    }
     lines.append("languages:")
     for language in languages {
       lines.append("  \(language.code.yaml):")
@@ -36,7 +41,8 @@ extension RunConfiguration: CustomStringConvertible {
       }
       add(4, "languages", stage.languages.yaml)
       add(4, "reset_optimizer", stage.resetOptimizer.yaml)
-      for (name, value) in stage.training.settings { add(4, name, value) }
+      add(4, "max_length", stage.maxLength?.yaml)
+      for (name, value) in stage.training.settings(of: task) { add(4, name, value) }
     }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -84,10 +90,12 @@ extension ModelShape {
 }
 
 extension TrainingConfiguration {
-  /// Every key that has a value, in the reference's order.
-  fileprivate var settings: [(name: String, value: String)] {
-    TrainingFile.fields.compactMap { field in
+  /// Every key of a task that has a value, in the reference's order.
+  fileprivate func settings(of task: RunConfiguration.Task) -> [(name: String, value: String)] {
+    let others = TrainingFile.keysOfTask.filter { $0.key != task }.flatMap(\.value)
+    return TrainingFile.fields.compactMap { field in
       let name = field.key.name
+      if others.contains(name) { return nil }
       return (value(of: name) ?? field.show(self)).map { (name, $0) }
     }
   }

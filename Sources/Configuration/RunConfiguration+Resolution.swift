@@ -22,6 +22,7 @@ extension RunConfiguration {
         "gradient_dtype: bf16 rounds what each rank sends, which full_determinism forbids; use fp32"
       )
     }
+    try checkTask(file)
     try checkWindows(file)
     stages = try StageBuilder(file: root, run: self, folder: folder).stages()
   }
@@ -44,17 +45,39 @@ extension RunConfiguration {
     precision = named
   }
 
+  /// Keys that only sentences with labels have are slips beside text.
+  private func checkTask(_ file: RunFile) throws(ConfigError) {
+    guard task == .maskedLM else { return }
+    for field in RunFile.ownFields
+    where ["labels", "head", "columns", "window_stride"].contains(field.key.name) {
+      if let place = field.place(file) {
+        throw ConfigError(
+          place, "\(field.key.name): is used only with task: token-classification")
+      }
+    }
+    for member in file.languages?.value.members ?? [] {
+      if let sentences = member.value.maxSentences {
+        throw ConfigError(
+          sentences.place,
+          "languages.\(member.name.value).max_sentences: is used only with task: token-classification"
+        )
+      }
+    }
+  }
+
+  /// - Throws: ``ConfigError`` if sequences of a length do not fit in a model that starts from a shape.
+  func checkLength(_ length: Placed<Int>, key: String) throws(ConfigError) {
+    guard case .shape(let shape) = start, length.value > shape.longestSequence else { return }
+    throw ConfigError(
+      length.place,
+      "\(key): \(length.value) is more than the model's \(shape.longestSequence) tokens "
+        + "(max_position_embeddings \(shape.maxPositionEmbeddings))")
+  }
+
   private func checkWindows(_ file: RunFile) throws(ConfigError) {
     var longest = maxLength
-    if case .shape(let shape) = start {
-      if let length = file.maxLength, length.value > shape.longestSequence {
-        throw ConfigError(
-          length.place,
-          "max_length: \(length.value) is more than the model's \(shape.longestSequence) tokens "
-            + "(max_position_embeddings \(shape.maxPositionEmbeddings))")
-      }
-      longest = maxLength ?? shape.longestSequence
-    }
+    if let length = file.maxLength { try checkLength(length, key: "max_length") }
+    if case .shape(let shape) = start { longest = maxLength ?? shape.longestSequence }
     if let stride = file.windowStride, let longest, stride.value >= longest - 2 {
       throw ConfigError(
         stride.place,

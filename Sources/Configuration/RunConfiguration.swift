@@ -4,6 +4,7 @@
 public struct RunConfiguration: Sendable, Equatable, Codable {
   public enum Task: String, Sendable, Codable, CaseIterable {
     case tokenClassification = "token-classification"
+    case maskedLM = "masked-lm"
   }
 
   /// Where the first weights come from.
@@ -16,7 +17,7 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
 
   public struct Language: Sendable, Equatable, Codable {
     public var code: String
-    /// Files, at least one.
+    /// Files, or of masked-lm directories of packed text; at least one.
     public var train: [String]
     /// Files, perhaps none.
     public var dev: [String]
@@ -59,7 +60,8 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
   public var columns = Columns()
   public var labels = Labels.union
   public var head = Head.softmax
-  /// Tokens in a window at most, special tokens included; nil for as many as the model can take.
+  /// Tokens in a window, or in a sequence of text, at most, special tokens included; nil for as many as the model can
+  /// take.
   public var maxLength: Int?
   /// Tokens that neighbouring windows of a long sentence share at most; nil for
   /// ``overlap(windowLength:)`` to choose.
@@ -165,6 +167,8 @@ public struct Stage: Sendable, Equatable, Codable {
   /// Whether moments begin anew; false goes on with those of the stage it starts from, and with its count of
   /// updates. The schedule begins anew in any case.
   public var resetOptimizer: Bool
+  /// Tokens in a sequence of text at most; nil for the run's.
+  public var maxLength: Int?
   public var training: TrainingConfiguration
 
   /// The language that an `each: language` stage was made for.
@@ -220,7 +224,15 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   public enum Metric: String, Sendable, Codable, CaseIterable {
     /// The mean of the languages' F1 scores; more is better.
     case macroF1 = "macro_f1"
+    /// The mean of the languages' losses, each the mean over its hidden tokens; less is better.
+    case loss = "eval_loss"
   }
+
+  /// What a sequence of text may be filled across.
+  public enum Filling: String, Sendable, Codable, CaseIterable { case language, document }
+
+  /// What the tokens of a sequence of text attend to.
+  public enum AttentionScope: String, Sendable, Codable, CaseIterable { case sequence, document }
 
   /// What keeps its first weights.
   public struct Freeze: Sendable, Equatable, Codable {
@@ -253,6 +265,15 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   /// The global norm that gradients are scaled down to; 0 for no clipping.
   public var maxGradNorm = 1.0
   public var labelSmoothingFactor = 0.0
+  /// The share of tokens, or of words, that are hidden and guessed.
+  public var mlmProbability = 0.15
+  /// Of those hidden, the share that becomes the mask.
+  public var maskReplaceProb = 0.8
+  /// Of those hidden, the share that becomes a random token; the rest stay as they are.
+  public var randomReplaceProb = 0.1
+  public var wholeWordMask = false
+  public var fillAcross = Filling.language
+  public var attendWithin = AttentionScope.sequence
   public var freeze = Freeze()
   /// Dropout of embeddings and hidden states; nil for the model's own. So the next two.
   public var hiddenDropoutProb: Double?
@@ -307,3 +328,5 @@ extension TrainingConfiguration.EmbeddingDecay: ConfigChoice {}
 extension TrainingConfiguration.EvaluationStrategy: ConfigChoice {}
 extension TrainingConfiguration.SaveStrategy: ConfigChoice {}
 extension TrainingConfiguration.Metric: ConfigChoice {}
+extension TrainingConfiguration.Filling: ConfigChoice {}
+extension TrainingConfiguration.AttentionScope: ConfigChoice {}

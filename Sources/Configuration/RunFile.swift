@@ -50,7 +50,8 @@ struct RunFile: ConfigRecord {
     Field(
       "max_length", \.maxLength, .inside(3...1_048_576), into: \.maxLength, default: "the model's",
       otherNames: ["max_seq_length"],
-      "Tokens in a window at most; longer sentences are cut into windows, never truncated."),
+      "Tokens in a window at most; longer sentences are cut into windows, never truncated. Of masked-lm: in a sequence."
+    ),
     Field(
       "window_stride", \.windowStride, .atLeast(0), into: \.windowStride,
       default: "a quarter of a window, at most 64", otherNames: ["stride", "doc_stride"],
@@ -163,7 +164,9 @@ struct LanguageFile: ConfigRecord {
   var maxSentences: Placed<Int>?
 
   static let fields: [Field<LanguageFile, RunConfiguration.Language>] = [
-    Field("train", \.train, kind: "list", default: "required", "Files to train on."),
+    Field(
+      "train", \.train, kind: "list", default: "required",
+      "Files to train on; of masked-lm directories that isogloss data pack wrote."),
     Field(
       "dev", \.dev, kind: "list", default: "[]", otherNames: ["validation", "valid", "eval"],
       "Files to choose by."),
@@ -206,6 +209,7 @@ struct StageFile: ConfigRecord {
   var start: Placed<String>?
   var languages: Placed<[Placed<String>]>?
   var resetOptimizer: Placed<Bool>?
+  var maxLength: Placed<Int>?
   var training = TrainingFile()
 
   static let ownFields: [Field<StageFile, Stage>] = [
@@ -224,6 +228,9 @@ struct StageFile: ConfigRecord {
       "reset_optimizer", \.resetOptimizer, default: "true",
       "Whether moments begin anew; false goes on with those of the stage named by init. The schedule is new."
     ),
+    Field(
+      "max_length", \.maxLength, .inside(3...1_048_576), default: "the run's",
+      "Tokens in a sequence of masked-lm at most: stages may begin with short ones."),
   ]
 
   static let fields =

@@ -45,7 +45,7 @@ struct StageBuilder {
       stages = [
         Stage(
           name: "train", template: "train", start: .run, languages: codes, resetOptimizer: true,
-          training: training)
+          maxLength: nil, training: training)
       ]
     }
     try checkUsed(stages)
@@ -85,6 +85,13 @@ struct StageBuilder {
           "\(key).reset_optimizer: false needs an init that names an earlier stage to go on from")
       }
     }
+    if let length = stage.value.maxLength {
+      guard run.task == .maskedLM else {
+        throw ConfigError(
+          length.place, "\(key).max_length: is used only with task: masked-lm; give it to the run")
+      }
+      try run.checkLength(length, key: "\(key).max_length")
+    }
     let listed = try languages(stage.value.languages, key: "\(key).languages", needDev: false)
     let trained = language.map { [$0] } ?? listed ?? codes
     let training = try TrainingBuilder(
@@ -97,7 +104,8 @@ struct StageBuilder {
       runMetricLanguages: runMetricLanguages)
     return Stage(
       name: name, template: template.value, start: start ?? .run, languages: trained,
-      resetOptimizer: reset?.value ?? true, training: training)
+      resetOptimizer: reset?.value ?? true, maxLength: stage.value.maxLength?.value,
+      training: training)
   }
 
   /// `text` with the code for `{language}`; other braces are errors.

@@ -40,6 +40,7 @@ struct TrainingBuilder {
   ) throws(ConfigError) -> TrainingConfiguration {
     var training = TrainingConfiguration()
     for field in TrainingFile.fields { field.apply(file, &training) }
+    try resolveTask(&training)
     try resolveSteps(&training)
     try resolveFreeze(&training)
     try resolveSchedules(&training)
@@ -65,6 +66,30 @@ struct TrainingBuilder {
       }
     }
     return training
+  }
+
+  /// Keys of another task are slips; the metric is the task's.
+  private func resolveTask(_ training: inout TrainingConfiguration) throws(ConfigError) {
+    for (task, names) in TrainingFile.keysOfTask where task != run.task {
+      for field in TrainingFile.fields where names.contains(field.key.name) {
+        if let place = field.place(file) {
+          throw ConfigError(
+            place, "\(field.key.name): is used only with task: \(task.rawValue)" + suffix)
+        }
+      }
+    }
+    let metric: TrainingConfiguration.Metric = run.task == .maskedLM ? .loss : .macroF1
+    if let named = file.metricForBestModel, named.value != metric {
+      throw ConfigError(
+        named.place,
+        "metric_for_best_model: task \(run.task.rawValue) has \(metric.rawValue)" + suffix)
+    }
+    training.metricForBestModel = metric
+    if training.maskReplaceProb + training.randomReplaceProb > 1 {
+      throw ConfigError(
+        file.randomReplaceProb?.place ?? file.maskReplaceProb?.place ?? place,
+        "random_replace_prob: with mask_replace_prob it is more than 1" + suffix)
+    }
   }
 
   private func resolveSteps(_ training: inout TrainingConfiguration) throws(ConfigError) {

@@ -20,6 +20,12 @@ struct TrainingFile: ConfigRecord {
   var adamEpsilon: Placed<Double>?
   var maxGradNorm: Placed<Double>?
   var labelSmoothingFactor: Placed<Double>?
+  var mlmProbability: Placed<Double>?
+  var maskReplaceProb: Placed<Double>?
+  var randomReplaceProb: Placed<Double>?
+  var wholeWordMask: Placed<Bool>?
+  var fillAcross: Placed<TrainingConfiguration.Filling>?
+  var attendWithin: Placed<TrainingConfiguration.AttentionScope>?
   var freeze: Placed<FreezeFile>?
   var hiddenDropoutProb: Placed<Double>?
   var attentionProbsDropoutProb: Placed<Double>?
@@ -38,7 +44,13 @@ struct TrainingFile: ConfigRecord {
 
   static let fields: [Field<TrainingFile, TrainingConfiguration>] =
     batchFields + optimizerFields
-    + modelFields + evaluationFields
+    + modelFields + textFields + evaluationFields
+
+  /// Keys that one task alone knows, by the task.
+  static let keysOfTask: [RunConfiguration.Task: Set<String>] = [
+    .tokenClassification: ["label_smoothing_factor", "classifier_dropout"],
+    .maskedLM: Set(textFields.map(\.key.name)),
+  ]
 
   /// Pairs of keys of which a mapping says one at most; saying one leaves the other's inherited value out.
   static let exclusivePairs: [(String, String)] = [
@@ -54,7 +66,7 @@ struct TrainingFile: ConfigRecord {
         "per_device_train_batch_size", "train_batch_size", "batch_size",
         "gradient_accumulation_steps",
       ],
-      "Sentences of one step's batch, over all ranks."),
+      "Sentences, or of masked-lm sequences, of one step's batch, over all ranks."),
     Field(
       "per_step_tokens", \.perStepTokens, .inside(1...1_000_000_000),
       default: "required, or per_step_sentences",
@@ -138,6 +150,29 @@ struct TrainingFile: ConfigRecord {
       default: "the model's", "Dropout before the head."),
   ]
 
+  private static let textFields: [Field<TrainingFile, TrainingConfiguration>] = [
+    Field(
+      "mlm_probability", \.mlmProbability,
+      Requirement(text: "above 0.0 and below 1.0") { $0 > 0 && $0 < 1 }, into: \.mlmProbability,
+      "masked-lm: share of tokens that are hidden and guessed."),
+    Field(
+      "mask_replace_prob", \.maskReplaceProb, .inside(0...1), into: \.maskReplaceProb,
+      "masked-lm: of the hidden, the share that becomes the mask."),
+    Field(
+      "random_replace_prob", \.randomReplaceProb, .inside(0...1), into: \.randomReplaceProb,
+      "masked-lm: of the hidden, the share that becomes a random token; the rest stay."),
+    Field(
+      "whole_word_mask", \.wholeWordMask, into: \.wholeWordMask,
+      "masked-lm: whether all pieces of a word are hidden together."),
+    Field(
+      "fill_across", \.fillAcross, into: \.fillAcross,
+      "masked-lm: whether a sequence is filled with text of one language, or of one document."),
+    Field(
+      "attend_within", \.attendWithin, into: \.attendWithin,
+      "masked-lm: whether tokens attend to their whole sequence, or to their document's part of it."
+    ),
+  ]
+
   private static let evaluationFields: [Field<TrainingFile, TrainingConfiguration>] = [
     Field(
       "eval_strategy", \.evalStrategy, into: \.evalStrategy, otherNames: ["evaluation_strategy"],
@@ -165,7 +200,8 @@ struct TrainingFile: ConfigRecord {
       "Whether a stage ends with its best weights instead of its last."),
     Field(
       "metric_for_best_model", \.metricForBestModel, into: \.metricForBestModel,
-      "What best means: the mean of metric_languages' F1."),
+      "What best means: the mean of metric_languages' F1, or of masked-lm their loss (its default)."
+    ),
     Field(
       "metric_languages", \.metricLanguages, kind: "list", default: "the stage's with dev files",
       "Languages the metric is the mean over."),

@@ -36,9 +36,14 @@ public struct Encoder: Sendable {
   let blocks: [EncoderBlock]
 
   /// Adds the parameters of an encoder to a layout.
-  public init(_ configuration: EncoderConfiguration, in layout: inout ParameterLayout) {
+  ///
+  /// - Parameter wordsByRow: Whether the word table is used by rows alone; not where it is a decoder too.
+  public init(
+    _ configuration: EncoderConfiguration, wordsByRow: Bool = true,
+    in layout: inout ParameterLayout
+  ) {
     self.configuration = configuration
-    embeddings = Embeddings(configuration, in: &layout)
+    embeddings = Embeddings(configuration, wordsByRow: wordsByRow, in: &layout)
     blocks = (0..<configuration.layerCount).map {
       EncoderBlock(configuration, layer: $0, in: &layout)
     }
@@ -70,10 +75,12 @@ struct Embeddings: Sendable {
   let positionOffset: Int32
   let dropout: Float
 
-  init(_ configuration: EncoderConfiguration, in layout: inout ParameterLayout) {
+  init(
+    _ configuration: EncoderConfiguration, wordsByRow: Bool, in layout: inout ParameterLayout
+  ) {
     let width = configuration.hiddenSize
-    words = layout.addTable(
-      "embeddings.word_embeddings.weight", configuration.vocabularySize, width)
+    let (name, rows) = ("embeddings.word_embeddings.weight", configuration.vocabularySize)
+    words = wordsByRow ? layout.addTable(name, rows, width) : layout.add(name, rows, width)
     positions = layout.add(
       "embeddings.position_embeddings.weight", configuration.positionCount, width)
     types = layout.add(

@@ -97,11 +97,19 @@ extension Tape {
     leaf: (Range<Int>, _ columns: Range<Int>, UnsafeMutablePointer<Float>) -> Void
   ) {
     guard let gradients, gradients.isTrained(parameter) else { return }
-    let target = unsafe gradients.claim(parameter)
-    let width = columnWidth(parameter.columns)
+    unsafe foldColumns(of: space, parameter.columns, into: gradients.claim(parameter), leaf: leaf)
+  }
+
+  /// The same, left where a gradient of so many columns lies, or added to it.
+  func foldColumns(
+    of space: RowSpace, _ count: Int,
+    into target: (pointer: UnsafeMutablePointer<Float>, adds: Bool),
+    leaf: (Range<Int>, _ columns: Range<Int>, UnsafeMutablePointer<Float>) -> Void
+  ) {
+    let width = columnWidth(count)
     workspace.reserveScratch(SegmentFold.scratch(count: width, segments: space.segmentCount * 2))
-    pool.run((parameter.columns + width - 1) / width) { task, worker in
-      let columns = task * width..<min((task + 1) * width, parameter.columns)
+    pool.run((count + width - 1) / width) { task, worker in
+      let columns = task * width..<min((task + 1) * width, count)
       let fold = unsafe SegmentFold(space: space, width: columns.count, kernels: kernels)
       unsafe fold(
         into: target.pointer + columns.lowerBound, adds: target.adds,

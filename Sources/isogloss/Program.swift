@@ -14,7 +14,7 @@ enum Program {
     "isogloss", "Trains multilingual encoders, data-parallel over MPI ranks.",
     commands: [
       SampleCommand.command, TrainCommand.command, ReplayCommand.command, EstimateCommand.command,
-      EvaluateCommand.command, PredictCommand.command,
+      EvaluateCommand.command, PredictCommand.command, FillMaskCommand.command,
       ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
       CheckpointCommand.command, CheckpointCommand.verify,
       BenchTrainCommand.command, BenchPredictCommand.command, BenchKernelsCommand.command,
@@ -30,6 +30,7 @@ enum Program {
     case "estimate": try EstimateCommand.run(arguments)
     case "evaluate": try EvaluateCommand.run(arguments)
     case "predict": try PredictCommand.run(arguments)
+    case "fill-mask": try FillMaskCommand.run(arguments)
     case "score": try ScoreCommand.run(arguments)
     case "tokenizer encode": try TokenizerCommand.runEncode(arguments)
     case "tokenizer compare": try TokenizerCommand.runCompare(arguments)

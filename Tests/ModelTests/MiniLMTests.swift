@@ -42,15 +42,15 @@ struct MiniLMTests {
     return values
   }
 
-  private func model() throws -> LabelledModel {
+  private func model() throws -> TrainedModel {
     let config = try HuggingFaceConfig(directory: folder + "/checkpoint")
     var encoder = try EncoderConfiguration(config, path: "config.json")
     encoder.hiddenDropout = 0
     encoder.attentionDropout = 0
     let labels = LabelSet(ordered: try #require(config.labels))
     let classifier = TokenClassifier(encoder, head: .softmax, labelCounts: [labels.count])
-    var model = LabelledModel(
-      classifier: classifier, labels: [labels],
+    var model = TrainedModel(
+      network: classifier, labels: [labels],
       parameters: ParameterSet(layout: classifier.layout))
     _ = try model.readWeights(directory: folder + "/checkpoint", needsHeads: true)
     return model
@@ -88,7 +88,7 @@ struct MiniLMTests {
 
   /// Records the loss of a step's sentences; returns its mean after the backward pass.
   private func step(
-    _ index: Int, _ model: LabelledModel, _ gradients: GradientBuffer,
+    _ index: Int, _ model: TrainedModel, _ gradients: GradientBuffer,
     in workspace: Workspace, of file: SafetensorsFile? = nil
   ) throws -> Double {
     let batches = try integers("steps.batches", of: file).map(Int.init)

@@ -35,13 +35,13 @@ import Training
     }
   }
 
-  private func model(_ directory: String, withHead: Bool = true) throws -> LabelledModel {
+  private func model(_ directory: String, withHead: Bool = true) throws -> TrainedModel {
     let config = try HuggingFaceConfig(directory: fixture(directory))
     let encoder = try EncoderConfiguration(config, path: directory)
     let labels = LabelSet(ordered: ["O", "B-PER", "I-PER"])
     let classifier = TokenClassifier(encoder, head: .softmax, labelCounts: [3])
-    var model = LabelledModel(
-      classifier: classifier, labels: [labels],
+    var model = TrainedModel(
+      network: classifier, labels: [labels],
       parameters: ParameterSet(layout: classifier.layout))
     _ = try model.readWeights(directory: fixture(directory), needsHeads: withHead)
     return model

@@ -1,4 +1,5 @@
 import Collectives
+import Configuration
 import Foundation
 import TestSupport
 import Testing
@@ -158,7 +159,9 @@ import Training
     #expect(
       results.map(\.stage) == ["mono en", "mono ru", "polyglot", "fine en", "fine ru"])
     #expect(results.map(\.group) == ["mono", "mono", "polyglot", "fine", "fine"])
-    let table = ResultTable(results, languages: ["en", "ru"]).text
+    let table = ResultTable(
+      results, languages: ["en", "ru"], task: .tokenClassification
+    ).text
     #expect(table.split(separator: "\n").count == 4)
   }
 

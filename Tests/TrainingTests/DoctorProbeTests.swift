@@ -168,8 +168,8 @@ struct DoctorProbeTests {
     let run = try Run(
       try small.configuration("out"), communicator: SingleRank(), workspace: workspace,
       reporter: .silent, programVersion: "test", stopRequested: { nil })
-    let one = run.planFacts(ranks: 1)
-    let four = run.planFacts(ranks: 4)
+    let one = try run.planFacts(ranks: 1)
+    let four = try run.planFacts(ranks: 4)
     #expect(one.checkpointBytes == four.checkpointBytes)
     // A model and a state of three times its size; memory holds four times the weights and activations.
     #expect(one.rankBytes > one.checkpointBytes && one.checkpointBytes % 4 == 0)

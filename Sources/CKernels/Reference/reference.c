@@ -232,6 +232,16 @@ static void bf16_columns(uint16_t *to, size_t to_stride, const float *x, size_t 
     for (size_t r = 0; r < whole_depth(rows); r++)
       to[c * to_stride + r] = r < rows ? half_of(x[r * stride + c]) : 0;
 }
+static void softmax_part(const float *x, size_t columns, float *largest, double *sum) {
+  float before = *largest;
+  for (size_t j = 0; j < columns; j++) *largest = x[j] > *largest ? x[j] : *largest;
+  if (*largest > before) *sum *= exp((double)before - *largest);
+  for (size_t j = 0; j < columns; j++) *sum += exp((double)x[j] - *largest);
+}
+static void softmax_scaled(float *x, size_t columns, float largest, float factor) {
+  for (size_t j = 0; j < columns; j++) x[j] = (float)(exp((double)x[j] - largest) * factor);
+}
+
 // A packed strip is B itself, [depth × columns].
 static size_t bf16_scratch(size_t depth) { return (depth * CK_STRIP + 1) / 2; }
 static void bf16_pack(void *packed, const float *b, size_t stride, bool transposed, size_t depth, size_t columns) {
@@ -257,5 +267,5 @@ static void bf16_packed(float *c, size_t c_stride, const uint16_t *a, size_t a_s
 const ck_table ck_table_reference = {
     "reference", runs_here, add, scale, tanh_forward, tanh_backward, gelu_forward, gelu_backward, from_f16, from_bf16,
     all_finite, sum_of_squares, add_bias, bias_gelu, column_sums, bias_dropout_add, dropout, layernorm_forward,
-    layernorm_backward, layernorm_parameters, NULL, NULL, NULL, NULL,
+    layernorm_backward, layernorm_parameters, softmax_part, softmax_scaled, NULL, NULL, NULL, NULL,
     NULL, bf16_scratch, bf16_rows, bf16_columns, bf16_pack, bf16_packed, attention_scratch, attention_forward, attention_backward, normals, multiply_each, adamw};

@@ -94,3 +94,24 @@ static void layernorm_backward(float *dz, const float *dy, const float *xhat, co
     });
   }
 }
+
+static void softmax_part(const float *x, size_t columns, float *most, double *total) {
+  vf top[4] = {(vf)(-INFINITY), (vf)(-INFINITY), (vf)(-INFINITY), (vf)(-INFINITY)}, sums[4] = {0};
+  EACH(j, n, u, columns, {
+    vf value = padded(get(x + j, n), n, -INFINITY);
+    top[u] = value > top[u] ? value : top[u];
+  });
+  top[0] = top[0] > top[1] ? top[0] : top[1];
+  top[2] = top[2] > top[3] ? top[2] : top[3];
+  float seen = largest(top[0] > top[2] ? top[0] : top[2]), before = *most;
+  if (seen > before) {
+    *total *= exp((double)before - seen);
+    *most = seen;
+  }
+  EACH(j, n, u, columns, sums[u] += padded(exp_of(get(x + j, n) - *most), n, 0););
+  *total += sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+static void softmax_scaled(float *x, size_t columns, float most, float factor) {
+  EACH(j, n, u, columns, put(x + j, exp_of(get(x + j, n) - most) * factor, n););
+}

@@ -89,6 +89,13 @@ typedef struct ck_table {
   void (*layernorm_parameters)(float *dgamma, float *dbeta, const float *dy, const float *xhat, size_t rows,
                                size_t columns, size_t stride);
 
+  // ---- softmax over columns that are seen part by part
+  /// Takes more columns in: largest = max(largest, x), and sum = Σ exp(x − largest) over all that were seen. Begin with
+  /// −∞ and 0. NaN in x makes the sum NaN.
+  void (*softmax_part)(const float *x, size_t columns, float *largest, double *sum);
+  /// x = exp(x − largest) · factor.
+  void (*softmax_scaled)(float *x, size_t columns, float largest, float factor);
+
   // ---- products C = A·B, strip by strip of B's columns; NULL in a table that has none faster than a library's
   /// Floats that a packed strip takes.
   size_t (*product_scratch)(size_t depth);

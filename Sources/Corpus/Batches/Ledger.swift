@@ -57,7 +57,13 @@ public struct Ledger: Sendable, Equatable, Codable {
       let drawn = rows.reduce(0) { $0 + $1.drawnShare }
       lines.append(["all", Ledger.percent(planned), Ledger.percent(drawn)] + sums.map(String.init))
     }
-    let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+    return Self.aligned(lines)
+  }
+
+  /// Rows of cells in aligned columns, the first to the left and the others to the right. Lines end in a line feed.
+  package static func aligned(_ lines: [[String]]) -> String {
+    let columns = lines.first?.indices ?? 0..<0
+    let widths = columns.map { column in lines.map { $0[column].count }.max() ?? 0 }
     return lines.map { line in
       zip(line, widths).enumerated().map { column, cell in
         let padding = String(repeating: " ", count: cell.1 - cell.0.count)
@@ -67,8 +73,11 @@ public struct Ledger: Sendable, Equatable, Codable {
   }
 
   /// A share as per cent with one decimal.
-  private static func percent(_ share: Double) -> String {
-    let tenths = Int((share * 1000).rounded())
+  package static func percent(_ share: Double) -> String { tenths(100 * share) }
+
+  /// A number with one decimal.
+  package static func tenths(_ value: Double) -> String {
+    let tenths = Int((value * 10).rounded())
     return "\(tenths / 10).\(tenths % 10)"
   }
 }

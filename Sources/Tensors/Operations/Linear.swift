@@ -83,20 +83,36 @@ extension Tape {
   }
 
   /// Whether the products of a layer round their factors to bf16. Layers of few outputs, those of heads, do not.
-  private func isRounded(_ weight: Parameter) -> Bool {
+  func isRounded(_ weight: Parameter) -> Bool {
     workspace.precision == .bf16 && weight.rows >= 32
   }
 
-  /// The gradients of a product's two factors: `dx = dy·W` and `dW = dyᵀ·x`, all in one round of tasks.
+  /// The gradients of a product's two factors: `dx = dy·W` and `dW = dyᵀ·x`.
   private func linearBackward(_ x: Tensor, _ weight: Parameter, _ dy: UnsafeMutablePointer<Float>) {
     guard let gradients else { return }
-    let (outputs, inputs) = (weight.rows, weight.columns)
     let w = unsafe weights(of: weight)
-    let dx = unsafe x.needsGradient ? claimGradient(x) : nil
-    let dw = unsafe gradients.isTrained(weight) ? gradients.claim(weight) : nil
+    unsafe productBackward(
+      x, w, outputs: weight.rows, isRounded: isRounded(weight), dy,
+      dx: x.needsGradient ? claimGradient(x) : nil,
+      dw: gradients.isTrained(weight) ? gradients.claim(weight) : nil)
+  }
+
+  /// The gradients of the factors of `x·Wᵀ`, each left at its place or added to what is there, all in one round of
+  /// tasks.
+  ///
+  /// - Parameters:
+  ///   - w: Shape `[outputs, x.columns]`.
+  ///   - dy: Shape `[x.rows, outputs]`.
+  ///   - dx: Of the shape of `x`; nil where it is not wanted.
+  ///   - dw: Of the shape of `w`; nil where it is not wanted.
+  func productBackward(
+    _ x: Tensor, _ w: UnsafePointer<Float>, outputs: Int, isRounded: Bool,
+    _ dy: UnsafePointer<Float>, dx: (pointer: UnsafeMutablePointer<Float>, adds: Bool)?,
+    dw: (pointer: UnsafeMutablePointer<Float>, adds: Bool)?
+  ) {
+    let inputs = x.columns
     let mark = workspace.arena.mark
     defer { workspace.arena.rewind(to: mark) }
-    let isRounded = isRounded(weight)
     var backward: Product?
     if let dx = unsafe dx {
       backward = unsafe Product(

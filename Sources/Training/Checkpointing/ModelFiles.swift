@@ -3,17 +3,17 @@ public import Corpus
 public import Model
 public import Tensors
 
-/// A token classifier and what belongs to it: as it is trained, and as it lies in a directory.
-public struct LabelledModel: Sendable {
-  public var classifier: TokenClassifier
-  /// The labels of each head.
+/// A network and what belongs to it: as it is trained, and as it lies in a directory.
+public struct TrainedModel: Sendable {
+  public var network: any Network
+  /// The labels of each head; none where there are no labels.
   public var labels: [LabelSet]
   public var parameters: ParameterSet
   /// The file whose pages hold the word table, if it is mapped.
   private var mapped: SafetensorsFile?
 
-  public init(classifier: TokenClassifier, labels: [LabelSet], parameters: ParameterSet) {
-    self.classifier = classifier
+  public init(network: any Network, labels: [LabelSet], parameters: ParameterSet) {
+    self.network = network
     self.labels = labels
     self.parameters = parameters
   }
@@ -87,8 +87,8 @@ extension EncoderConfiguration {
     var layout = ParameterLayout()
     _ = Encoder(self, in: &layout)
     for entry in layout.entries {
-      let stored = LabelledModel.spelling(of: entry.name, in: weights).flatMap { weights[$0] }
-      guard let stored else { throw LabelledModel.missing(entry.name, in: weights) }
+      let stored = TrainedModel.spelling(of: entry.name, in: weights).flatMap { weights[$0] }
+      guard let stored else { throw TrainedModel.missing(entry.name, in: weights) }
       guard stored.shape == entry.shape else {
         throw CheckpointError(
           .data, weights.path, field: entry.name,
@@ -97,12 +97,14 @@ extension EncoderConfiguration {
     }
   }
 
-  /// This shape as a `config.json`, for a model with the given labels.
+  /// This shape as a `config.json`.
   ///
   /// - Parameters:
+  ///   - architecture: The end of the name of the class that loads the model: `ForTokenClassification`.
   ///   - base: The config the model began as: keys that are not known here are kept.
   public func huggingFace(
-    over base: HuggingFaceConfig?, labels: [String], specials: SpecialTokens
+    as architecture: String, over base: HuggingFaceConfig?, labels: [String]?,
+    specials: SpecialTokens
   ) -> HuggingFaceConfig {
     let type: HuggingFaceConfig.ModelType =
       switch family {
@@ -136,12 +138,12 @@ extension EncoderConfiguration {
       case .roberta: "Roberta"
       case .xlmRoberta: "XLMRoberta"
       }
-    config.architectures = ["\(class0)ForTokenClassification"]
+    config.architectures = [class0 + architecture]
     return config
   }
 }
 
-extension LabelledModel {
+extension TrainedModel {
   /// Reads weights into the parameters, converting fp16 and bf16 to fp32.
   ///
   /// Names may carry the prefix of any of the families, or none, and normalisation may be called `gamma`
@@ -157,16 +159,16 @@ extension LabelledModel {
     let weights = try CheckpointWeights(directory: directory)
     var report = WeightReport()
     var used: Set<String> = []
-    for (index, entry) in classifier.layout.entries.enumerated() {
+    for (index, entry) in network.layout.entries.enumerated() {
       guard let name = Self.spelling(of: entry.name, in: weights) else {
-        if needsHeads || !classifier.isHead(entry: index) {
+        if needsHeads || !network.isHead(entry: index) {
           throw Self.missing(entry.name, in: weights)
         }
         report.missing.append(entry.name)
         continue
       }
       used.insert(name)
-      if !needsHeads, classifier.isHead(entry: index), let stored = weights[name],
+      if !needsHeads, network.isHead(entry: index), let stored = weights[name],
         stored.shape != entry.shape
       {
         report.missing.append(entry.name)
@@ -211,17 +213,17 @@ extension LabelledModel {
 
   /// The name of an entry in a file that `transformers` loads.
   func fileName(ofEntry index: Int) -> String {
-    let name = classifier.layout.entries[index].name
-    return classifier.isHead(entry: index)
-      ? name : classifier.configuration.family.parameterPrefix + name
+    let name = network.layout.entries[index].name
+    return network.isHead(entry: index)
+      ? name : network.configuration.family.parameterPrefix + name
   }
 
   /// The bytes that the weights take on disk.
   public var byteCount: Int { SafetensorsWriter.byteCount(declarations) }
 
   private var declarations: [SafetensorsWriter.Declaration] {
-    classifier.layout.entries.indices.map {
-      .init(fileName(ofEntry: $0), classifier.layout.entries[$0].shape)
+    network.layout.entries.indices.map {
+      .init(fileName(ofEntry: $0), network.layout.entries[$0].shape)
     }
   }
 
@@ -230,19 +232,22 @@ extension LabelledModel {
   /// With one head the directory is what `transformers` loads as a token classifier. Heads of single
   /// languages, and chains, are further tensors that it leaves alone; their labels go into the
   /// manifest.
+  ///
+  /// - Parameter architecture: The end of the name of the class that loads it: `ForTokenClassification`.
   public func write(
-    into directory: String, base: HuggingFaceConfig?, tokenizer: any Tokenizer
+    into directory: String, as architecture: String, base: HuggingFaceConfig?,
+    tokenizer: any Tokenizer
   ) throws(CheckpointError) {
     try mapped?.confirmUnwritten()
-    let config = classifier.configuration.huggingFace(
-      over: base, labels: headLabels, specials: tokenizer.specials)
+    let config = network.configuration.huggingFace(
+      as: architecture, over: base, labels: headLabels, specials: tokenizer.specials)
     try config.write(directory: directory)
     for file in tokenizer.files where file.name != "config.json" {
       try WholeFile.write(file.bytes, to: directory + "/" + file.name)
     }
     try SafetensorsWriter.write(to: directory + "/model.safetensors", declarations) {
       (writer) throws(CheckpointError) in
-      for index in classifier.layout.entries.indices {
+      for index in network.layout.entries.indices {
         let name = fileName(ofEntry: index)
         try parameters.read(entry: index) { (span) throws(CheckpointError) in
           try writer.append(name, span)
@@ -252,7 +257,8 @@ extension LabelledModel {
   }
 
   /// The labels by the ids of the one head, or those of all heads together.
-  private var headLabels: [String] {
-    labels.count == 1 ? labels[0].labels : LabelSet(union: labels).labels
+  private var headLabels: [String]? {
+    if labels.isEmpty { return nil }
+    return labels.count == 1 ? labels[0].labels : LabelSet(union: labels).labels
   }
 }

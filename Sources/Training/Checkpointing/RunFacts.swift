@@ -12,33 +12,11 @@ struct RunFacts: Sendable {
   var data: JSONValue
 
   /// Cost: reads every file of the corpora once.
-  init(_ configuration: RunConfiguration, _ corpora: [LanguageCorpus]) throws(CheckpointError) {
+  init(_ configuration: RunConfiguration, _ task: any RunTask) throws(CheckpointError) {
     var shared = configuration
     shared.dropFolders()
     config = try JSONValue(parsing: Array(shared.json().utf8), path: "run.yaml")
-    var data = JSONObject()
-    for (language, corpus) in zip(configuration.languages, corpora) {
-      var splits = JSONObject()
-      for (name, files, split) in [
-        ("train", language.train, corpus.train), ("dev", language.dev, corpus.dev),
-        ("test", language.test, corpus.test),
-      ] {
-        guard let facts = split?.facts else { continue }
-        var hashes: [JSONValue] = []
-        for file in files {
-          hashes.append([
-            "name": .init(Self.lastPart(of: file)),
-            "sha256": .init(try SHA256.digest(ofFile: file)),
-          ])
-        }
-        splits[name] = [
-          "files": .array(hashes), "sentences": .init(facts.sentences),
-          "words": .init(facts.words), "tokens": .init(facts.tokens),
-        ]
-      }
-      data[language.code] = .object(splits)
-    }
-    self.data = .object(data)
+    data = try task.dataFacts(configuration.languages)
   }
 
   static func lastPart(of path: String) -> String {

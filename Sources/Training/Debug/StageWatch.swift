@@ -25,7 +25,9 @@ public struct RunChecks: Sendable {
 final class StageWatch {
   private let context: RunContext
   private let stage: Stage
-  private let classifier: TokenClassifier
+  private let network: any Network
+  private let labelCounts: [Int]
+  private var feed: (any StageFeed)?
   let step: StepWatch
   private let log: GradientLog?
   private var items: ArraySlice<SentenceReference> = []
@@ -35,19 +37,23 @@ final class StageWatch {
   private var checks: RunChecks { context.checks }
   private var rank: Int { context.communicator.rank }
 
-  /// - Parameter directory: The stage's, where the log goes.
-  init(_ context: RunContext, _ stage: Stage, _ classifier: TokenClassifier, directory: String)
-    throws
-  {
+  /// - Parameters:
+  ///   - labelCounts: The labels that each language's words can have.
+  ///   - directory: The stage's, where the log goes.
+  init(
+    _ context: RunContext, _ stage: Stage, _ network: any Network, labelCounts: [Int],
+    directory: String
+  ) throws {
     self.context = context
     self.stage = stage
-    self.classifier = classifier
+    self.network = network
+    self.labelCounts = labelCounts
     let workspace = context.workspace
     let logs = context.configuration.logGradients || context.checks.isDebug
     let isReplay = context.checks.replay != nil
     step = StepWatch(
       digest: logs || isReplay
-        ? GradientDigest(layout: classifier.layout, kernels: workspace.kernels) : nil,
+        ? GradientDigest(layout: network.layout, kernels: workspace.kernels) : nil,
       checksOperations: context.checks.isDebug)
     log =
       logs && !isReplay
@@ -63,8 +69,10 @@ final class StageWatch {
 
   /// Before a step, counted from 1, of which `batches` gives the rank's passes.
   func willRun(
-    step number: Int, _ items: ArraySlice<SentenceReference>, _ batches: () -> [PackedBatch]
+    step number: Int, _ items: ArraySlice<SentenceReference>, _ feed: any StageFeed,
+    _ batches: () -> [PackedBatch]
   ) throws {
+    self.feed = feed
     step.fault = checks.fault?.kind(ofRank: rank, step: number)
     self.items = items
     let isLast = checks.replay?.step == number
@@ -107,7 +115,7 @@ final class StageWatch {
     complete: (inout ParameterSet) throws -> Void
   ) throws {
     if step.fault == .weight {
-      let entry = classifier.layout.tables.upperBound
+      let entry = network.layout.tables.upperBound
       parameters.update(entry: entry) { $0[0] += 1 }
     }
     let every = checks.isDebug ? 1 : context.configuration.replicaCheckSteps
@@ -128,7 +136,7 @@ final class StageWatch {
     guard let entry = step.digest?.norms.firstIndex(where: { !$0.isFinite }) else { return nil }
     return RunError(
       .notFinite,
-      "the gradient of \(classifier.layout.entries[entry].name) on rank \(rank) is not finite, "
+      "the gradient of \(network.layout.entries[entry].name) on rank \(rank) is not finite, "
         + "though all operations were, in \(name(number)): look at the memory of that machine")
   }
 
@@ -162,7 +170,7 @@ final class StageWatch {
       text += ", for token \(token)\(id(of: token, key)) of \(place(of: item))"
     } else if finding.place != .weight {
       let codes = Set(batches.flatMap(\.sentences).map(\.language)).sorted()
-        .map { context.corpora[$0].code }
+        .map { context.codes[$0] }
       text +=
         ", over the \(batches.reduce(0) { $0 + $1.itemCount }) sentences of the rank "
         + "(\(codes.joined(separator: ", ")))"
@@ -203,17 +211,15 @@ final class StageWatch {
   }
 
   private func sentence(of item: SentenceReference) -> ReplayedStep.Sentence {
-    let corpus = context.corpora[item.language]
-    let place = corpus.train?.place(of: item.sentence) ?? ("", 0)
-    return .init(language: corpus.code, path: place.0, line: place.1)
+    let place = feed?.place(of: item) ?? ("", 0)
+    return .init(language: context.codes[item.language], path: place.0, line: place.1)
   }
 
   private var limits: BatchLimits {
-    let shape = classifier.configuration
-    let heads = classifier.heads
+    let shape = network.configuration
     return BatchLimits(
       vocabulary: shape.vocabularySize, longestSequence: shape.longestSequence,
       tokenTypes: shape.tokenTypeCount,
-      labelCounts: context.corpora.indices.map { heads[heads.count == 1 ? 0 : $0].labelCount })
+      labelCounts: labelCounts)
   }
 }

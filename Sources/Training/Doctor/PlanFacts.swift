@@ -43,7 +43,7 @@ public struct PlanFacts: Sendable, Equatable {
 
 extension Run {
   /// What this run takes if so many ranks share it.
-  public func planFacts(ranks: Int) -> PlanFacts {
+  public func planFacts(ranks: Int) throws -> PlanFacts {
     let configuration = context.configuration
     var facts = PlanFacts(checkpointBytes: 0, rankBytes: 0)
     for (index, stage) in configuration.stages.enumerated() {
@@ -53,11 +53,11 @@ extension Run {
       let keeps = configuration.stages.contains {
         !$0.resetOptimizer && $0.start == .stage(name: stage.name)
       }
-      var plan = trainer.plan
+      var feed = trainer.feed
       let epochs: Int =
         switch stage.training.duration {
         case .epochs(let count): Int(count.rounded(.up))
-        case .steps(let count): count == 0 ? 0 : plan.place(ofStep: count - 1).epoch + 1
+        case .steps(let count): count == 0 ? 0 : feed.place(ofStep: count - 1).epoch + 1
         }
       let files = PlanFacts.stageBytes(
         model: model.byteCount, training: stage.training, steps: trainer.totalSteps,
@@ -65,7 +65,7 @@ extension Run {
       facts.checkpointBytes =
         facts.checkpointBytes.addingReportingOverflow(files).overflow
         ? .max : facts.checkpointBytes + files
-      let memory = memory(of: model.classifier, trainer, ranks: ranks)
+      let memory = try memory(of: model.network, trainer, ranks: ranks)
       facts.rankBytes = max(facts.rankBytes, memory.stateBytes + memory.activationBytes)
     }
     return facts

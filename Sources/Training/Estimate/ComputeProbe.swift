@@ -39,7 +39,7 @@ struct ComputeProbe {
 
     /// Takes away what a rank among several does not keep and update of the optimiser's state.
     mutating func keepShare(of ranks: Int, _ probe: ComputeProbe) {
-      let columns = probe.work.method.model.configuration.hiddenSize
+      let columns = probe.work.network.configuration.hiddenSize
       let floats = probe.buckets.floats.reduce(0, +) + probe.rowsInUse.count * columns
       let others = Double(ranks - 1) / Double(ranks)
       rankBytes -= 2 * Double(floats * MemoryLayout<Float>.stride) * others
@@ -53,7 +53,7 @@ struct ComputeProbe {
   ///   - means: Of the stage's steps over so many ranks.
   ///   - model: Makes the weights, once for each of the neighbours.
   func run(
-    ranks: Int, neighbours: Int, means: StageWork.Means, model: () throws -> LabelledModel,
+    ranks: Int, neighbours: Int, means: StageWork.Means, model: () throws -> TrainedModel,
     residentBefore: Double
   ) throws -> Outcome {
     let store = ModelStore(try (0..<neighbours).map { _ in try model() })
@@ -157,7 +157,7 @@ struct ComputeProbe {
     let layout = parameters.layout
     let gradients = GradientBuffer(layout: layout, trained: work.rates.trained)
     var state = AdamWState(layout: layout)
-    for row in rowsInUse { state.rowsInUse[0].insert(row) }
+    if !layout.tables.isEmpty { for row in rowsInUse { state.rowsInUse[0].insert(row) } }
     let clock = PassClock(entries: layout.entries.count)
     let method = ClockedMethod(method: work.method, clock: clock)
     let gradientStep = try GradientStep(
@@ -172,7 +172,7 @@ struct ComputeProbe {
       if moves { traffic?.begin() }
       let start = Profile.now()
       clock.reset()
-      let step = work.step(index)
+      let step = try work.step(index)
       let costs = work.shareCosts(of: step, ranks: ranks)
       let order = costs.indices.sorted { (costs[$1], $0) < (costs[$0], $1) }
       let place = order[group.rank]
@@ -217,11 +217,11 @@ struct ComputeProbe {
 
 /// The weights of each rank until it takes them: held by it alone, they need not be copied.
 private final class ModelStore: Sendable {
-  private let models: Mutex<[LabelledModel?]>
+  private let models: Mutex<[TrainedModel?]>
 
-  init(_ models: [LabelledModel]) { self.models = Mutex(models) }
+  init(_ models: [TrainedModel]) { self.models = Mutex(models) }
 
-  func take(_ rank: Int) -> LabelledModel {
+  func take(_ rank: Int) -> TrainedModel {
     let taken = models.withLock { models in
       defer { models[rank] = nil }
       return models[rank]
@@ -259,7 +259,7 @@ private final class PassClock: @unchecked Sendable {
 
 /// A method whose passes a clock follows.
 private struct ClockedMethod: TrainingMethod {
-  let method: TokenClassification
+  let method: any TrainingMethod
   let clock: PassClock
 
   var termNames: [String] { method.termNames }

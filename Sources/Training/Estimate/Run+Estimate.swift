@@ -60,7 +60,7 @@ extension Run {
       let ranks = nodes * request.ranksPerNode
       let neighbours = request.isOneMachine ? ranks : min(ranks, request.ranksPerNode)
       progress("running steps with the share of a rank of \(ranks)")
-      let means = works[0].means(ranks: ranks)
+      let means = try works[0].means(ranks: ranks)
       var outcome = try first.run(
         ranks: ranks, neighbours: neighbours, means: means,
         model: { try firstModel(of: works[0].stage) },
@@ -68,8 +68,8 @@ extension Run {
       if context.configuration.shardOptimizer { outcome.keepShare(of: ranks, first) }
       var shared = network
       shared.processorSecondsPerByte *= max(1, Double(neighbours) / Double(request.cores))
-      let times = works.map { work in
-        let own = work.means(ranks: ranks)
+      let times = try works.map { work in
+        let own = try work.means(ranks: ranks)
         return StepModel(
           compute: outcome.compute.scaled(by: own.slowestCost / max(1, means.slowestCost)),
           traffic: traffic(of: work, own, ranks: ranks, request, first.buckets),
@@ -103,12 +103,12 @@ extension Run {
   {
     let training = work.stage.training
     return ComputeProbe(
-      work: work, rowsInUse: work.rowsInUse(), kernels: context.workspace.kernels,
+      work: work, rowsInUse: try work.rowsInUse(), kernels: context.workspace.kernels,
       precision: context.workspace.precision, threads: request.threads, steps: request.steps,
       shards: context.configuration.shards,
       fullDeterminism: context.configuration.fullDeterminism,
       buckets: GradientBuckets(
-        layout: work.method.model.layout, trained: work.rates.trained,
+        layout: work.network.layout, trained: work.rates.trained,
         bucketBytes: context.configuration.ddpBucketCapMb << 20),
       optimiser: AdamW(
         beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon,
@@ -134,7 +134,7 @@ extension Run {
       weightBytes: isSharded ? buckets.floats.map { Double($0 * 4) } : [],
       ownRows: means.ownRows, pulledRows: isSharded ? means.ownedRows : 0,
       summedRows: isSharded ? means.ownedRows : means.summedRows,
-      rowLength: work.method.model.configuration.hiddenSize)
+      rowLength: work.network.configuration.hiddenSize)
   }
 
   private func network(_ request: EstimateRequest) throws -> NetworkFigures {

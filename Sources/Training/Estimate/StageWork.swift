@@ -7,11 +7,11 @@ import Tensors
 struct StageWork: Sendable {
   let stage: Stage
   let steps: Int
-  let method: TokenClassification
+  let method: any TrainingMethod
+  let network: any Network
   let rates: ParameterRates
-  let splits: [Split]
   private let configuration: RunConfiguration
-  private let plan: StagePlan
+  private let feed: any StageFeed
   private let firstSteps: Int
 
   /// The steps that means are taken over.
@@ -20,33 +20,37 @@ struct StageWork: Sendable {
   init(_ trainer: StageTrainer) {
     stage = trainer.stage
     steps = trainer.totalSteps
-    method = trainer.method
+    method = trainer.task.method
+    network = trainer.model.network
     rates = trainer.parameterRates()
-    splits = trainer.context.corpora.compactMap(\.train)
     configuration = trainer.context.configuration
-    var plan = trainer.plan
-    firstSteps = max(1, min(steps, plan.firstStep(ofEpoch: 1)))
-    self.plan = plan
+    var feed = trainer.feed
+    firstSteps = max(1, min(steps, feed.stepCount(epochs: 1)))
+    self.feed = feed
   }
 
   /// A step, dealt to shards as training deals it.
   struct Step {
-    var items: ArraySlice<SentenceReference>
+    /// At this step.
+    fileprivate var feed: any StageFeed
+    fileprivate var lengths: [[Int]]
     var shards: [[Int]]
     /// The cost of each shard.
     var costs: [Int]
   }
 
   /// Step `index` of the first epoch, around its end.
-  func step(_ index: Int) -> Step {
-    var plan = plan
-    let items = plan.sentences(ofStep: index % firstSteps)
-    let encoder = method.model.configuration
-    let costs = Sharding.costs(
-      of: items, in: splits, width: encoder.hiddenSize, inner: encoder.innerSize)
+  func step(_ index: Int) throws -> Step {
+    var feed = feed
+    let items = try feed.go(toStep: index % firstSteps)
+    let encoder = network.configuration
+    let lengths = (0..<items.count).map { feed.lengths(ofItem: $0) }
+    let costs = lengths.map {
+      Sharding.cost(ofSequences: $0, width: encoder.hiddenSize, inner: encoder.innerSize)
+    }
     let shards = Sharding.assign(costs: costs, shards: configuration.shards)
     return Step(
-      items: items, shards: shards,
+      feed: feed, lengths: lengths, shards: shards,
       costs: shards.map { members in members.reduce(0) { $0 + costs[$1] } })
   }
 
@@ -65,15 +69,12 @@ struct StageWork: Sendable {
   }
 
   func batch(of step: Step, _ range: Range<Int>) -> PackedBatch {
-    PackedBatch(step: step.items, assignment: step.shards, shards: range, splits: splits)
+    step.feed.batch(step.shards, shards: range)
   }
 
   func passes(of step: Step, _ node: Range<Int>) -> PassTree {
     let tokens = step.shards.map { members in
-      members.reduce(0) { sum, member in
-        let item = step.items[step.items.startIndex + member]
-        return sum + splits[item.language].tokenCount(of: item.sentence)
-      }
+      members.reduce(0) { $0 + step.lengths[$1].reduce(0, +) }
     }
     return PassTree(node: node, tokens: tokens, budget: stage.training.maxTokensPerPass)
   }
@@ -93,20 +94,19 @@ struct StageWork: Sendable {
     var ownedRows = 0.0
   }
 
-  func means(ranks: Int) -> Means {
+  func means(ranks: Int) throws -> Means {
     let count = min(Self.sampledSteps, firstSteps)
     let nodes = nodes(ranks: ranks)
-    let hasRows = rates.trained.first ?? false
     var means = Means()
     for index in 0..<count {
-      let step = step(index * firstSteps / count)
+      let step = try step(index * firstSteps / count)
       means.slowestCost += Double(shareCosts(of: step, ranks: ranks).max() ?? 0)
       let batches = nodes.map { batch(of: step, $0) }
       means.tokens += Double(batches.reduce(0) { $0 + $1.tokenCount })
       guard hasRows else { continue }
       let plan = RowPlan(
         batches.map { Set($0.tokenIDs).sorted() },
-        tableRows: method.model.layout.entries[0].shape[0])
+        tableRows: network.layout.entries[0].shape[0])
       means.ownRows += Double(plan.rows.reduce(0) { $0 + $1.count }) / Double(ranks)
       means.summedRows += Double(plan.traffic(plan.cheapest))
       means.ownedRows += Double(plan.ownedTraffic)
@@ -119,20 +119,20 @@ struct StageWork: Sendable {
     return means
   }
 
+  /// Whether gradients of the word table are of rows.
+  private var hasRows: Bool { !network.layout.tables.isEmpty && (rates.trained.first ?? false) }
+
   /// As many rows of the word table as moments exist for on the mean over the stage's steps: those of the first steps.
   ///
   /// A row has moments from the first step on that uses it. Rows that the first epoch does not use are left out.
-  func rowsInUse() -> [Int32] {
-    guard rates.trained.first ?? false else { return [] }
-    var used = RowSet(tableRows: method.model.layout.entries[0].shape[0])
-    var plan = plan
+  func rowsInUse() throws -> [Int32] {
+    guard hasRows else { return [] }
+    var used = RowSet(tableRows: network.layout.entries[0].shape[0])
+    var feed = feed
     var sum = 0.0
     for index in 0..<firstSteps {
-      for item in plan.sentences(ofStep: index) {
-        let split = splits[item.language]
-        let windows = split.sentenceBounds[item.sentence]..<split.sentenceBounds[item.sentence + 1]
-        let tokens = split.windowBounds[windows.lowerBound]..<split.windowBounds[windows.upperBound]
-        for token in split.tokens[tokens] { used.insert(token) }
+      for item in 0..<(try feed.go(toStep: index).count) {
+        for token in feed.tokens(ofItem: item) { used.insert(token) }
       }
       sum += Double(used.rows.count)
     }

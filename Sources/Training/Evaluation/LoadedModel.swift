@@ -6,10 +6,11 @@ public import Tensors
 /// A token classifier read from a directory, ready to label sentences.
 public struct LoadedModel {
   public let path: String
-  public let model: LabelledModel
+  public let model: TrainedModel
   public let tokenizer: any Tokenizer
   /// The languages that have a head of their own; empty for one shared head.
   public let headLanguages: [String]
+  private let classifier: TokenClassifier
   private let trained: JSONValue?
 
   /// Reads a checkpoint written here, or by `transformers` for token classification.
@@ -24,10 +25,11 @@ public struct LoadedModel {
     let classifier = TokenClassifier(
       encoder, head: facts.head, languages: facts.headLanguages,
       labelCounts: facts.labels.map(\.count))
+    self.classifier = classifier
     headLanguages = facts.headLanguages
     trained = facts.trained
-    var model = LabelledModel(
-      classifier: classifier, labels: facts.labels,
+    var model = TrainedModel(
+      network: classifier, labels: facts.labels,
       parameters: ParameterSet(layout: classifier.layout))
     _ = try model.readWeights(directory: directory, needsHeads: true, mapsTable: true)
     self.model = model
@@ -56,7 +58,7 @@ public struct LoadedModel {
 
   /// How long sentences are cut: as in training where the manifest tells, else by what the model can take.
   public var window: WindowShape {
-    let longest = model.classifier.configuration.longestSequence
+    let longest = model.network.configuration.longestSequence
     let length = min(max(3, trained?["max_length"]?.int ?? longest), longest)
     let overlap = trained?["window_stride"]?.int ?? min(64, (length - 2) / 4)
     return WindowShape(maxLength: length, overlap: min(max(0, overlap), length - 3))
@@ -64,7 +66,7 @@ public struct LoadedModel {
 
   public func tagger(head: Int, workspace: Workspace, tokensPerBatch: Int = 4096) -> Tagger {
     Tagger(
-      method: TokenClassification(model: model.classifier, headOfLanguage: [head]),
+      method: TokenClassification(model: classifier, headOfLanguage: [head]),
       labels: model.labels, workspace: workspace, tokensPerBatch: tokensPerBatch)
   }
 

@@ -14,13 +14,13 @@ extension Run {
       let trainer = StageTrainer(
         context: context, stage: stage, index: index, directory: "", model: model)
       text +=
-        "\n\(stage.name): \(trainer.totalSteps) steps\n\(trainer.ledger(steps: trainer.totalSteps).table)"
-      let memory = memory(of: model.classifier, trainer, ranks: context.communicator.size)
+        "\n\(stage.name): \(trainer.totalSteps) steps\n\(try trainer.ledger(steps: trainer.totalSteps))"
+      let memory = try memory(of: model.network, trainer, ranks: context.communicator.size)
       text += String(
         format:
           "memory a rank: %.3f GB for %d parameters, their gradient and two moments; about %.3f GB "
           + "for %d tokens a step\n", Double(memory.stateBytes) / 1e9,
-        model.classifier.layout.count,
+        model.network.layout.count,
         Double(memory.activationBytes) / 1e9, memory.tokens)
     }
     return text
@@ -29,21 +29,18 @@ extension Run {
   /// The memory of a rank: four copies of the weights' size, and the activations of its largest step among
   /// the first hundred.
   func memory(
-    of classifier: TokenClassifier, _ trainer: StageTrainer, ranks: Int
-  ) -> (stateBytes: Int, activationBytes: Int, tokens: Int) {
-    let shape = classifier.configuration
-    var plan = trainer.plan
+    of network: any Network, _ trainer: StageTrainer, ranks: Int
+  ) throws -> (stateBytes: Int, activationBytes: Int, tokens: Int) {
+    let shape = network.configuration
+    var feed = trainer.feed
     var most = 0
-    let splits = context.corpora.compactMap(\.train)
     for step in 0..<min(100, trainer.totalSteps) {
-      let tokens = plan.sentences(ofStep: step).reduce(0) {
-        $0 + splits[$1.language].tokenCount(of: $1.sentence)
-      }
-      most = max(most, tokens)
+      let items = try feed.go(toStep: step).count
+      most = max(most, (0..<items).reduce(0) { $0 + feed.lengths(ofItem: $1).reduce(0, +) })
     }
     let share = (most + ranks - 1) / ranks
     let perToken =
       shape.layerCount * (6 * shape.hiddenSize + 2 * shape.innerSize) + 8 * shape.hiddenSize
-    return (classifier.layout.count * 16, share * perToken * 4, share)
+    return (network.layout.count * 16, share * perToken * 4, share)
   }
 }

@@ -33,7 +33,6 @@ public struct Run {
   }
 
   public let context: RunContext
-  private let labels: [LabelSet]
 
   /// Reads tokenizer and corpora.
   ///
@@ -47,27 +46,21 @@ public struct Run {
     let (tokenizer, base) = try Self.tokenizer(configuration)
     let encoder = try Self.encoder(configuration, base: base, tokenizer: tokenizer)
     let length = min(configuration.maxLength ?? encoder.longestSequence, encoder.longestSequence)
-    let window = WindowShape(
-      maxLength: length,
-      overlap: configuration.overlap(windowLength: length))
-    let texts = try configuration.languages.map { language in
-      try LanguageText(language, columns: configuration.columns)
-    }
-    for report in texts.flatMap(\.reports) { reporter.line("\(report)") }
-    let policy = LabelPolicy(rawValue: configuration.labels.rawValue) ?? .union
-    let sets = policy.labelSets(texts.map { LabelSet(of: $0.train.sentences) })
-    var corpora: [LanguageCorpus] = []
-    for (text, set) in zip(texts, sets) {
-      corpora.append(try text.encoded(labels: set, tokenizer: tokenizer, shape: window))
-    }
-    labels = policy == .union ? [sets[0]] : sets
+    let task: any RunTask =
+      switch configuration.task {
+      case .tokenClassification:
+        try TokenClassificationTask(
+          configuration, tokenizer: tokenizer, windowLength: length, reporter: reporter)
+      case .maskedLM:
+        try MaskedLMTask(configuration, tokenizer: tokenizer, longestSequence: length)
+      }
     try RankAgreement.check(
-      "data", corpora.flatMap(\.fingerprints).joined(separator: "\n"), code: .data,
+      "data", task.fingerprints.joined(separator: "\n"), code: .data,
       fix: "give every host the same files", over: communicator)
     context = RunContext(
-      configuration: configuration, corpora: corpora, tokenizer: tokenizer, baseConfig: base,
+      configuration: configuration, task: task, tokenizer: tokenizer, baseConfig: base,
       communicator: communicator, workspace: workspace, reporter: reporter, log: nil,
-      facts: communicator.rank == 0 ? try RunFacts(configuration, corpora) : nil,
+      facts: communicator.rank == 0 ? try RunFacts(configuration, task) : nil,
       programVersion: programVersion, stopRequested: stopRequested, checks: checks)
     encoderConfiguration = encoder
   }
@@ -75,26 +68,23 @@ public struct Run {
   private let encoderConfiguration: EncoderConfiguration
 
   /// A model of this run's shape, all of whose weights are still zero.
-  func emptyModel(for stage: Stage) -> LabelledModel {
-    let configuration = context.configuration
+  func emptyModel(for stage: Stage) -> TrainedModel {
     var encoder = encoderConfiguration
     if let rate = stage.training.hiddenDropoutProb { encoder.hiddenDropout = Float(rate) }
     if let rate = stage.training.attentionProbsDropoutProb {
       encoder.attentionDropout = Float(rate)
     }
     if let rate = stage.training.classifierDropout { encoder.classifierDropout = Float(rate) }
-    let classifier = TokenClassifier(
-      encoder, head: HeadKind(rawValue: configuration.head.rawValue) ?? .softmax,
-      languages: labels.count == 1 ? [] : context.corpora.map(\.code),
-      labelCounts: labels.map(\.count))
-    return LabelledModel(
-      classifier: classifier, labels: labels, parameters: ParameterSet(layout: classifier.layout))
+    let network = context.task.network(encoder)
+    return TrainedModel(
+      network: network, labels: context.task.labels,
+      parameters: ParameterSet(layout: network.layout))
   }
 
   /// The weights that a stage begins with: those of its source, and random ones where it has none.
-  func firstModel(of stage: Stage) throws -> LabelledModel {
+  func firstModel(of stage: Stage) throws -> TrainedModel {
     var model = emptyModel(for: stage)
-    var new = model.classifier.layout.entries.map(\.name)
+    var new = model.network.layout.entries.map(\.name)
     if let source = initialisation(of: stage) {
       let report = try model.readWeights(directory: source, needsHeads: false, mapsTable: true)
       new = report.missing
@@ -105,8 +95,8 @@ public struct Run {
         context.reporter.line("\(stage.name): unused of \(source): \(Self.few(report.unused))")
       }
     }
-    model.classifier.initialise(
-      &model.parameters, entries: new.compactMap(model.classifier.layout.index(of:)),
+    model.network.initialise(
+      &model.parameters, entries: new.compactMap(model.network.layout.index(of:)),
       seed: UInt64(bitPattern: Int64(context.configuration.seed)), in: context.workspace)
     return model
   }
@@ -335,35 +325,5 @@ public struct Run {
   private static func few(_ names: [String]) -> String {
     let shown = names.prefix(4).joined(separator: ", ")
     return names.count > 4 ? "\(shown) and \(names.count - 4) more" : shown
-  }
-}
-
-/// The files of one language, read and not yet encoded.
-private struct LanguageText {
-  let code: String
-  let train: TaggedText
-  let dev: TaggedText?
-  let test: TaggedText?
-
-  init(_ language: RunConfiguration.Language, columns: RunConfiguration.Columns) throws {
-    let choice = ColumnChoice(token: columns.token, tag: columns.tag)
-    code = language.code
-    train = try TaggedText(
-      reading: language.train, columns: choice, maxSentences: language.maxSentences)
-    dev = language.dev.isEmpty ? nil : try TaggedText(reading: language.dev, columns: choice)
-    test = language.test.isEmpty ? nil : try TaggedText(reading: language.test, columns: choice)
-  }
-
-  var reports: [TagReport] { train.reports + (dev?.reports ?? []) + (test?.reports ?? []) }
-
-  func encoded(
-    labels: LabelSet, tokenizer: any Tokenizer, shape: WindowShape
-  ) throws -> LanguageCorpus {
-    func split(_ text: TaggedText) throws -> Split {
-      try Split(text.sentences, labels: labels, tokenizer: tokenizer, shape: shape)
-    }
-    return LanguageCorpus(
-      code: code, labels: labels, train: try split(train), dev: try dev.map(split),
-      test: try test.map(split))
   }
 }

@@ -8,25 +8,19 @@ import Tensors
 
 extension StageTrainer {
   /// The plan and the ledger, before the first step.
-  func reportStart() {
+  func reportStart() throws {
     let report = context.reporter.line
     let training = stage.training
     report(
       "\(stage.name): \(totalSteps) steps over \(stage.languages.joined(separator: ", "))"
         + ", learning rate \(training.learningRate)")
-    report(ledger(steps: 0).table.trimmingCharacters(in: .newlines))
+    report(try ledger(steps: 0).trimmingCharacters(in: .newlines))
   }
 
   /// What each language of the stage gives, and how much of it the first steps drew.
-  func ledger(steps: Int) -> Ledger {
-    var plan = plan
-    let draws = plan.drawCounts(steps: steps)
-    let places = stageLanguages
-    return Ledger(
-      languages: places.map { context.corpora[$0].code },
-      facts: places.map { context.corpora[$0].train?.facts ?? Split.Facts() },
-      plannedShares: places.map { plan.sampling.plannedShares[$0] },
-      draws: places.map { draws[$0] })
+  func ledger(steps: Int) throws -> String {
+    var feed = feed
+    return try feed.ledger(steps: steps, languages: stageLanguages)
   }
 
   /// The line of an interval, on the terminal and in the log.
@@ -89,8 +83,8 @@ extension StageTrainer {
           dropout: DropoutKey(
             seed: UInt64(bitPattern: Int64(context.configuration.seed)), stage: index, step: step,
             pass: 0))
-        method.record(
-          batch(of: items, shards, shard..<shard + 1), bySegment: true, on: tape)
+        task.method.record(
+          feed.batch(shards, shards: shard..<shard + 1), bySegment: true, on: tape)
         for term in tape.terms { term.seed = 1 }
         tape.backward()
         let losses = tape.terms.flatMap(\.segmentSums)
@@ -101,10 +95,9 @@ extension StageTrainer {
       bad = flags.indices.filter { flags[$0] > 0 }
     }
     let members = bad.flatMap { shards[$0] }.map { items[items.startIndex + $0] }
-    let codes = Set(members.map(\.language)).sorted().map { context.corpora[$0].code }
-    let splits = context.corpora.compactMap(\.train)
+    let codes = Set(members.map(\.language)).sorted().map { context.codes[$0] }
     let places = members.prefix(5).map { item -> String in
-      let place = splits[item.language].place(of: item.sentence)
+      let place = feed.place(of: item)
       return "\(place.path):\(place.line)"
     }
     let isGradient = outcome.badShards.isEmpty && outcome.losses.allSatisfy(\.isFinite)
@@ -130,31 +123,33 @@ extension StageTrainer {
   /// Scores the trained model and writes it, with its scores, as the stage's `model`.
   func finish(_ state: TrainerState, meter: ThroughputMeter) throws -> StageResult {
     reportPrediction(stepSeconds: meter.stepSeconds)
-    let dev = try scores { $0.dev }
-    let test = try scores { $0.test }
+    let dev = try scores(.dev)
+    let test = try scores(.test)
     let result = StageResult(
       stage: stage.name, group: group, steps: state.step, seconds: meter.totalSeconds,
       tokensPerSecond: meter.totalSpeed,
       weightHash: String(model.parameters.hash, radix: 16), test: test, dev: dev)
     for score in test {
-      context.reporter.line(
-        "\(stage.name): \(score.language) test F1 \(ResultTable.percent(score.f1)) (precision "
-          + "\(ResultTable.percent(score.precision)), recall \(ResultTable.percent(score.recall)), "
-          + "\(score.entities) entities)")
+      context.reporter.line("\(stage.name): \(score.language) test \(task.words(score))")
     }
+    let metric = task.metric.name
     context.log?.write(
-      stage: stage.name, step: state.step, test.map { ("test_\($0.language)_f1", $0.f1) })
+      stage: stage.name, step: state.step,
+      test.map { ("test_\($0.language)_\(metric)", $0[metric]) })
     if stage.languages.count > 1 {
-      context.reporter.line(ledger(steps: state.step).table.trimmingCharacters(in: .newlines))
+      context.reporter.line(try ledger(steps: state.step).trimmingCharacters(in: .newlines))
     }
     var extra = JSONObject()
     extra["scores"] = .array(
       (dev.map { ("dev", $0) } + test.map { ("test", $0) }).map { split, score in
-        [
-          "split": .init(split), "language": .init(score.language),
-          "overall_precision": .init(score.precision), "overall_recall": .init(score.recall),
-          "overall_f1": .init(score.f1), "number": .init(score.entities),
-        ]
+        var members = JSONObject()
+        members["split"] = .init(split)
+        members["language"] = .init(score.language)
+        for (name, value) in score.values.sorted(by: { $0.key < $1.key }) {
+          let whole = Int(exactly: value)
+          members[Self.manifestNames[name] ?? name] = whole.map { .init($0) } ?? .init(value)
+        }
+        return .object(members)
       })
     if stage.training.saveStrategy != .no {
       try writeModel(to: directory + "/model", facts: extra)
@@ -166,14 +161,18 @@ extension StageTrainer {
     return result
   }
 
+  /// How seqeval's users know them.
+  private static let manifestNames = [
+    "precision": "overall_precision", "recall": "overall_recall", "f1": "overall_f1",
+    "entities": "number",
+  ]
+
   /// What the manifest of every checkpoint of this stage says of it.
   func facts(extra: JSONObject) -> JSONValue {
     var facts = extra
     facts["stage"] = .init(stage.name)
-    facts["head"] = .init(model.classifier.heads[0].kind.rawValue)
-    facts["languages"] = .array(context.corpora.map { .init($0.code) })
-    facts["head_languages"] = .array(model.classifier.headLanguages.map { .init($0) })
-    facts["labels"] = .array(model.labels.map { .array($0.labels.map { .init($0) }) })
+    facts["languages"] = .array(context.codes.map { .init($0) })
+    for fact in task.facts.members { facts[fact.name] = fact.value }
     facts["weight_hash"] = .init(String(model.parameters.hash, radix: 16))
     facts["kernels"] = .init(context.workspace.kernels.name)
     facts["precision"] = .init(context.workspace.precision.rawValue)

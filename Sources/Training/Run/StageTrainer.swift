@@ -10,7 +10,7 @@ public import Tensors
 /// What all stages of a run share.
 public struct RunContext {
   public var configuration: RunConfiguration
-  public var corpora: [LanguageCorpus]
+  public var task: any RunTask
   public var tokenizer: any Tokenizer
   /// The config that the model began as, if it came from a directory.
   public var baseConfig: HuggingFaceConfig?
@@ -25,6 +25,9 @@ public struct RunContext {
   public var stopRequested: @Sendable () -> StopRequest?
   /// What is looked at beside.
   public var checks = RunChecks()
+
+  /// The codes of the languages, in the config's order.
+  var codes: [String] { configuration.languages.map(\.code) }
 }
 
 /// How a stage ended.
@@ -41,10 +44,9 @@ public struct StageTrainer {
   /// The stage's index in the run: part of every random number's name.
   let index: Int
   let directory: String
-  let method: TokenClassification
-  private let tagger: Tagger
-  var model: LabelledModel
-  var plan: StagePlan
+  let task: any StageTask
+  var model: TrainedModel
+  var feed: any StageFeed
   let totalSteps: Int
   /// The directory of the stage whose moments this one goes on with; nil to begin with none.
   var parent: String?
@@ -53,49 +55,21 @@ public struct StageTrainer {
 
   public init(
     context: RunContext, stage: Stage, index: Int, directory: String,
-    model: LabelledModel
+    model: TrainedModel
   ) {
     self.context = context
     self.stage = stage
     self.index = index
     self.directory = directory
     self.model = model
-    let heads = model.classifier.heads.count
-    method = TokenClassification(
-      model: model.classifier,
-      headOfLanguage: context.corpora.indices.map { heads == 1 ? 0 : $0 },
-      labelSmoothing: Float(stage.training.labelSmoothingFactor))
-    tagger = Tagger(
-      method: method, labels: model.labels, workspace: context.workspace,
-      tokensPerBatch: stage.training.evalTokensPerBatch)
-    plan = StagePlan(Self.sampling(context, stage: stage, index: index))
+    task = context.task.stage(
+      stage, index: index, network: model.network, in: context.workspace,
+      longestSequence: model.network.configuration.longestSequence)
+    feed = task.feed
     switch stage.training.duration {
-    case .epochs(let count): totalSteps = plan.stepCount(epochs: count)
+    case .epochs(let count): totalSteps = feed.stepCount(epochs: count)
     case .steps(let count): totalSteps = count
     }
-  }
-
-  /// How a stage draws its sentences: languages that it does not train have none.
-  static func sampling(
-    _ context: RunContext, stage: Stage, index: Int
-  ) -> StageSampling {
-    let counts = context.corpora.map { corpus in
-      stage.languages.contains(corpus.code) ? corpus.train?.count ?? 0 : 0
-    }
-    let size: StageSampling.StepSize
-    var tokenCounts: [[Int32]] = []
-    switch stage.training.stepSize {
-    case .sentences(let count): size = .sentences(count)
-    case .tokens(let count):
-      size = .tokens(count)
-      tokenCounts = zip(counts, context.corpora).map { count, corpus in
-        count == 0 ? [] : corpus.train?.tokenCounts ?? []
-      }
-    }
-    return StageSampling(
-      seed: UInt64(bitPattern: Int64(context.configuration.seed)), stage: index,
-      sentenceCounts: counts, alpha: stage.training.samplingAlpha, stepSize: size,
-      tokenCounts: tokenCounts)
   }
 
   /// Trains to the end, or until a stop is asked for.
@@ -105,16 +79,18 @@ public struct StageTrainer {
     let training = stage.training
     let communicator = context.communicator
     let rates = parameterRates()
-    let gradients = GradientBuffer(layout: model.classifier.layout, trained: rates.trained)
+    let gradients = GradientBuffer(layout: model.network.layout, trained: rates.trained)
     let configuration = context.configuration
     let step = try GradientStep(
-      communicator: communicator, workspace: context.workspace, layout: model.classifier.layout,
+      communicator: communicator, workspace: context.workspace, layout: model.network.layout,
       trained: rates.trained, shards: configuration.shards,
       fullDeterminism: configuration.fullDeterminism,
       gradientType: GradientType(rawValue: configuration.gradientDtype.rawValue) ?? .fp32,
       bucketBytes: configuration.ddpBucketCapMb << 20,
       shardOptimizer: configuration.shardOptimizer)
-    let watch = try StageWatch(context, stage, model.classifier, directory: directory)
+    let method = task.method
+    let watch = try StageWatch(
+      context, stage, model.network, labelCounts: task.labelCounts, directory: directory)
     step.watch = watch.step
     let schedule = LearningRateSchedule(
       shape: LearningRateSchedule.Shape(rawValue: training.lrSchedulerType.rawValue) ?? .linear,
@@ -123,7 +99,7 @@ public struct StageTrainer {
     let adamW = AdamW(
       beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon,
       tableDecay: training.embeddingWeightDecay == .dense ? .dense : .touched)
-    var optimiser = AdamWState(layout: model.classifier.layout, share: step.optimiserShare)
+    var optimiser = AdamWState(layout: model.network.layout, share: step.optimiserShare)
     var state = TrainerState(stage: stage.name, totalSteps: totalSteps, weightHash: "")
     var best: ParameterSet?
     if let checkpoint {
@@ -132,7 +108,7 @@ public struct StageTrainer {
     } else if let parent {
       optimiser = try moments(of: parent, share: step.optimiserShare)
     }
-    reportStart()
+    try reportStart()
 
     var meter = ThroughputMeter()
     var lossSum = 0.0
@@ -140,13 +116,13 @@ public struct StageTrainer {
     var waitedBefore = 0.0
     var stopTime = StopTime()
     while state.step < totalSteps, !losesPatience(state) {
-      let items = plan.sentences(ofStep: state.step)
+      let items = try feed.go(toStep: state.step)
       communicator.activity.position = position(ofStep: state.step, items)
       let shards = assignment(of: items)
       let passes = passTree(items, shards)
-      let splits = trainSplits
-      try watch.willRun(step: state.step + 1, items) {
-        passes.passes.map { batch(of: items, shards, $0) }
+      let feed = feed
+      try watch.willRun(step: state.step + 1, items, feed) {
+        passes.passes.map { feed.batch(shards, shards: $0) }
       }
       let outcome = try step.run(
         method, parameters: &model.parameters, gradients: gradients,
@@ -154,7 +130,7 @@ public struct StageTrainer {
           seed: UInt64(bitPattern: Int64(context.configuration.seed)), stage: index,
           step: state.step, pass: 0),
         passes: passes,
-        batch: { PackedBatch(step: items, assignment: shards, shards: $0, splits: splits) },
+        batch: { feed.batch(shards, shards: $0) },
         stop: context.stopRequested())
       if try watch.ran(step: state.step + 1, outcome) { return .stopped(.interrupt) }
       guard outcome.badShards.isEmpty, outcome.gradientNorm.isFinite else {
@@ -186,6 +162,7 @@ public struct StageTrainer {
       lossSum += outcome.losses.reduce(0, +)
       lossSteps += 1
       meter.count(tokens: tokenCount(items))
+      state.text = feed.cursor
       if state.step % training.loggingSteps == 0 || state.step == totalSteps {
         let (speed, seconds) = meter.lap()
         let waited = try waitedShares(of: step.waitedSeconds - waitedBefore, seconds: seconds)
@@ -197,7 +174,7 @@ public struct StageTrainer {
         (lossSum, lossSteps) = (0, 0)
       }
       let ends = state.step == totalSteps
-      let epochEnds = plan.place(ofStep: state.step).index == 0
+      let epochEnds = self.feed.place(ofStep: state.step).index == 0
       let isReplay = context.checks.replay != nil
       let evaluates = !isReplay && evaluates(at: state.step, epochEnds: epochEnds, ends: ends)
       let saves = !isReplay && saves(at: state.step, epochEnds: epochEnds) && !ends
@@ -254,14 +231,16 @@ public struct StageTrainer {
   // MARK: A step
 
   private func assignment(of items: ArraySlice<SentenceReference>) -> [[Int]] {
-    let configuration = model.classifier.configuration
+    let encoder = model.network.configuration
     return Sharding.assign(
-      costs: Sharding.costs(
-        of: items, in: trainSplits, width: configuration.hiddenSize,
-        inner: configuration.innerSize), shards: context.configuration.shards)
+      costs: (0..<items.count).map {
+        Sharding.cost(
+          ofSequences: feed.lengths(ofItem: $0), width: encoder.hiddenSize,
+          inner: encoder.innerSize)
+      }, shards: context.configuration.shards)
   }
 
-  private var trainSplits: [Split] { context.corpora.compactMap(\.train) }
+  private func tokenCount(_ item: Int) -> Int { feed.lengths(ofItem: item).reduce(0, +) }
 
   func passTree(
     _ items: ArraySlice<SentenceReference>, _ shards: [[Int]]
@@ -269,40 +248,27 @@ public struct StageTrainer {
     let node = GradientStep.node(
       ofRank: context.communicator.rank, ranks: context.communicator.size, shards: shards.count,
       fullDeterminism: context.configuration.fullDeterminism)
-    let splits = trainSplits
-    let tokens = shards.map { members in
-      members.reduce(0) { sum, member in
-        let item = items[items.startIndex + member]
-        return sum + splits[item.language].tokenCount(of: item.sentence)
-      }
-    }
+    let tokens = shards.map { $0.reduce(0) { $0 + tokenCount($1) } }
     return PassTree(node: node, tokens: tokens, budget: stage.training.maxTokensPerPass)
   }
 
-  func batch(
-    of items: ArraySlice<SentenceReference>, _ shards: [[Int]], _ range: Range<Int>
-  ) -> PackedBatch {
-    PackedBatch(step: items, assignment: shards, shards: range, splits: trainSplits)
-  }
-
   private func tokenCount(_ items: ArraySlice<SentenceReference>) -> Int {
-    let splits = trainSplits
-    return items.reduce(0) { $0 + splits[$1.language].tokenCount(of: $1.sentence) }
+    (0..<items.count).reduce(0) { $0 + tokenCount($1) }
   }
 
   /// Which parameters are trained and how fast: frozen layers, the head's own rate, rates that fall from
   /// layer to layer.
   func parameterRates() -> ParameterRates {
     let training = stage.training
-    let classifier = model.classifier
-    let layers = classifier.configuration.layerCount
+    let network = model.network
+    let layers = network.configuration.layerCount
     var rates = ParameterRates(trained: [], factors: [], weightDecays: [])
-    for (entry, shape) in classifier.layout.entries.map(\.shape).enumerated() {
-      let depth = classifier.depth(ofEntry: entry)
+    for (entry, shape) in network.layout.entries.map(\.shape).enumerated() {
+      let depth = network.depth(ofEntry: entry)
       let frozen =
         depth == 0 ? training.freeze.embeddings : depth <= layers && depth <= training.freeze.layers
       rates.trained.append(!frozen)
-      let head = classifier.isHead(entry: entry)
+      let head = network.isHead(entry: entry)
       let decay = pow(training.layerLearningRateDecay, Double(layers + 1 - depth))
       let own =
         head
@@ -317,7 +283,7 @@ public struct StageTrainer {
   // MARK: Evaluation
 
   private func evaluates(at step: Int, epochEnds: Bool, ends: Bool) -> Bool {
-    guard metricLanguages.contains(where: { context.corpora[$0].dev != nil }) else { return false }
+    guard !metricLanguages.isEmpty else { return false }
     switch stage.training.evalStrategy {
     case .no: return false
     case .epoch: return epochEnds || ends
@@ -326,12 +292,15 @@ public struct StageTrainer {
   }
 
   var stageLanguages: [Int] {
-    context.corpora.indices.filter { stage.languages.contains(context.corpora[$0].code) }
+    context.codes.indices.filter { stage.languages.contains(context.codes[$0]) }
   }
 
   private var metricLanguages: [Int] {
     let chosen = stage.training.metricLanguages
-    return stageLanguages.filter { chosen.isEmpty || chosen.contains(context.corpora[$0].code) }
+    return stageLanguages.filter { language in
+      !context.configuration.languages[language].dev.isEmpty
+        && (chosen.isEmpty || chosen.contains(context.codes[language]))
+    }
   }
 
   /// Whether it is time to stop early.
@@ -343,15 +312,13 @@ public struct StageTrainer {
   /// Scores dev and notes the best.
   private func evaluate(_ state: inout TrainerState, best: inout ParameterSet?) throws {
     context.communicator.activity.begin("evaluation")
-    let scores = try scores { $0.dev }
-    let chosen = Set(metricLanguages.map { context.corpora[$0].code })
-    let metrics = scores.filter { chosen.contains($0.language) }.map(\.f1)
+    let scores = try scores(.dev)
+    let (name, moreIsBetter) = task.metric
+    let chosen = Set(metricLanguages.map { context.codes[$0] })
+    let metrics = scores.filter { chosen.contains($0.language) }.map { $0[name] }
     let metric = metrics.isEmpty ? 0 : metrics.reduce(0, +) / Double(metrics.count)
-    state.evaluations.append(
-      .init(
-        step: state.step, metric: metric,
-        f1: scores.map { .init(language: $0.language, f1: $0.f1) }))
-    let improved = state.bestMetric.map { metric > $0 } ?? true
+    state.evaluations.append(.init(step: state.step, metric: metric, scores: scores))
+    let improved = state.bestMetric.map { moreIsBetter ? metric > $0 : metric < $0 } ?? true
     if improved {
       state.bestMetric = metric
       state.bestStep = state.step
@@ -364,27 +331,26 @@ public struct StageTrainer {
     } else {
       state.evaluationsWithoutImprovement += 1
     }
-    let each = scores.map { "\($0.language) \(ResultTable.percent($0.f1))" }
+    func words(_ value: Double) -> String {
+      moreIsBetter ? ResultTable.percent(value) : format(value, 4)
+    }
+    let each = scores.map { "\($0.language) \(words($0[name]))" }
     context.reporter.line(
-      "\(stage.name): step \(state.step), dev F1 \(ResultTable.percent(metric))"
-        + (each.count > 1 ? " (\(each.joined(separator: ", ")))" : "")
-        + (improved ? "" : "; best \(ResultTable.percent(state.bestMetric ?? 0))"))
+      "\(stage.name): step \(state.step), dev \(moreIsBetter ? name.uppercased() : name) "
+        + words(metric) + (each.count > 1 ? " (\(each.joined(separator: ", ")))" : "")
+        + (improved ? "" : "; best \(words(state.bestMetric ?? 0))"))
     context.log?.write(
       stage: stage.name, step: state.step,
-      [("eval_macro_f1", metric)] + scores.map { ("eval_\($0.language)_f1", $0.f1) })
+      [("eval_\(stage.training.metricForBestModel.logName)", metric)]
+        + scores.map { ("eval_\($0.language)_\(name)", $0[name]) })
   }
 
-  func scores(of split: (LanguageCorpus) -> Split?) throws -> [StageResult.Score] {
+  func scores(_ part: ScoredPart) throws -> [StageResult.Score] {
     var scores: [StageResult.Score] = []
     for language in stageLanguages {
-      guard let split = split(context.corpora[language]) else { continue }
-      let counts = try tagger.evaluate(
-        split, language: language, parameters: model.parameters, over: context.communicator)
-      let rates = SpanScores(counts[0])
-      scores.append(
-        .init(
-          language: context.corpora[language].code, precision: rates.micro.precision,
-          recall: rates.micro.recall, f1: rates.micro.f1, entities: counts[0].overall.gold))
+      let values = try task.score(
+        part, ofLanguage: language, model.parameters, over: context.communicator)
+      if let values { scores.append(.init(language: context.codes[language], values: values)) }
     }
     return scores
   }
@@ -417,7 +383,9 @@ public struct StageTrainer {
       to: path, replacing: true, neededBytes: 3 * model.byteCount,
       programVersion: context.programVersion, facts: facts(extra: JSONObject())
     ) { (temporary) throws(CheckpointError) in
-      try model.write(into: temporary, base: context.baseConfig, tokenizer: context.tokenizer)
+      try model.write(
+        into: temporary, as: context.task.architecture, base: context.baseConfig,
+        tokenizer: context.tokenizer)
       try OptimiserFiles.write(moments, to: temporary + "/optimizer.safetensors")
       try RunState.write(state, to: temporary + "/trainer_state.json")
     }
@@ -449,7 +417,7 @@ public struct StageTrainer {
         "the weights hash to \(hash), not to \(state.weightHash): a file was changed")
     }
     let optimiser = try OptimiserFiles.read(
-      layout: model.classifier.layout, share: share, updates: state.optimiserUpdates,
+      layout: model.network.layout, share: share, updates: state.optimiserUpdates,
       from: checkpoint + "/optimizer.safetensors")
     var best: ParameterSet?
     if stage.training.loadBestModelAtEnd, state.bestStep != nil, context.checks.replay == nil {
@@ -465,6 +433,7 @@ public struct StageTrainer {
         (state.bestMetric, state.bestStep, state.bestHash) = (nil, nil, nil)
       }
     }
+    try feed.resume(at: state.step, from: state.text)
     if context.checks.replay == nil { try setAside(after: state.step) }
     return (optimiser, state, best)
   }
@@ -491,7 +460,7 @@ public struct StageTrainer {
     }
     let state: TrainerState = try RunState.read(from: last.path + "/trainer_state.json")
     return try OptimiserFiles.read(
-      layout: model.classifier.layout, share: share, updates: state.optimiserUpdates,
+      layout: model.network.layout, share: share, updates: state.optimiserUpdates,
       from: last.path + "/optimizer.safetensors")
   }
 
@@ -502,7 +471,19 @@ public struct StageTrainer {
       to: path, replacing: true, neededBytes: model.byteCount,
       programVersion: context.programVersion, facts: facts(extra: extra)
     ) { (temporary) throws(CheckpointError) in
-      try model.write(into: temporary, base: context.baseConfig, tokenizer: context.tokenizer)
+      try model.write(
+        into: temporary, as: context.task.architecture, base: context.baseConfig,
+        tokenizer: context.tokenizer)
+    }
+  }
+}
+
+extension TrainingConfiguration.Metric {
+  /// Behind `eval_` in the log.
+  fileprivate var logName: String {
+    switch self {
+    case .macroF1: "macro_f1"
+    case .loss: "loss"
     }
   }
 }

@@ -1,3 +1,5 @@
+public import Configuration
+
 /// Where a stage stands, as `trainer_state.json`. It does not depend on the rank count.
 struct TrainerState: Codable, Equatable {
   var formatVersion = 1
@@ -14,18 +16,15 @@ struct TrainerState: Codable, Equatable {
   var evaluationsWithoutImprovement = 0
   /// The hash of the weights' bits.
   var weightHash: String
+  /// How much of packed text has come; nil where the step says it.
+  var text: TextCursor?
   var evaluations: [Evaluation] = []
 
   /// The scores of one evaluation on dev.
   struct Evaluation: Codable, Equatable {
     var step: Int
     var metric: Double
-    var f1: [Language]
-
-    struct Language: Codable, Equatable {
-      var language: String
-      var f1: Double
-    }
+    var scores: [StageResult.Score]
   }
 }
 
@@ -38,49 +37,97 @@ public struct StageResult: Codable, Equatable, Sendable {
   public var seconds: Double
   public var tokensPerSecond: Double
   public var weightHash: String
-  /// Micro F1 on test, seqeval's default, for each language that has a test file.
+  /// What was scored on test, for each language that has a test part: of token classification micro precision, recall
+  /// and F1 as seqeval has them by default and the number of entities; of masked-lm loss, perplexity and tokens.
   public var test: [Score]
   /// The same on dev.
   public var dev: [Score]
 
+  /// The scores of a language, by name.
   public struct Score: Codable, Equatable, Sendable {
     public var language: String
-    public var precision: Double
-    public var recall: Double
-    public var f1: Double
-    public var entities: Int
+    public var values: [String: Double]
+
+    public init(language: String, values: [String: Double]) {
+      self.language = language
+      self.values = values
+    }
+
+    /// A score that there is.
+    public subscript(name: String) -> Double {
+      guard let value = values[name] else { preconditionFailure("no score \(name)") }
+      return value
+    }
+
+    private struct Name: CodingKey {
+      var stringValue: String
+      var intValue: Int? { nil }
+      init(stringValue: String) { self.stringValue = stringValue }
+      init?(intValue: Int) { nil }
+    }
+
+    public init(from decoder: any Decoder) throws {
+      let members = try decoder.container(keyedBy: Name.self)
+      language = try members.decode(String.self, forKey: Name(stringValue: "language"))
+      values = [:]
+      for key in members.allKeys where key.stringValue != "language" {
+        values[key.stringValue] = try members.decode(Double.self, forKey: key)
+      }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+      var members = encoder.container(keyedBy: Name.self)
+      try members.encode(language, forKey: Name(stringValue: "language"))
+      for (name, value) in values {
+        try members.encode(value, forKey: Name(stringValue: name))
+      }
+    }
   }
 }
 
-/// A table of F1 in per cent: a row a language, a column a group of stages.
+/// A table of scores on test: a row a language, a column a group of stages.
 public struct ResultTable {
   private let results: [StageResult]
   private let languages: [String]
+  private let heading: String
+  private let part: (StageResult) -> [StageResult.Score]
+  private let cell: (StageResult.Score) -> Double
+  private let format: (Double) -> String
 
-  public init(_ results: [StageResult], languages: [String]) {
+  /// F1 in per cent on test, or of masked-lm the perplexity on dev, each with its mean.
+  public init(_ results: [StageResult], languages: [String], task: RunConfiguration.Task) {
     self.results = results
     self.languages = languages
+    switch task {
+    case .tokenClassification:
+      (heading, part, cell, format) = ("test F1", \.test, { $0["f1"] }, Self.percent)
+    case .maskedLM:
+      (heading, part, cell, format) = (
+        "dev perplexity", \.dev, { $0["perplexity"] },
+        { Self.hundredths(Int(($0 * 100).rounded())) }
+      )
+    }
   }
 
   public var text: String {
     var groups: [String] = []
     for result in results where !groups.contains(result.group) { groups.append(result.group) }
-    var lines = [["test F1"] + groups]
+    var lines = [[heading] + groups]
     var sums = [[Double]](repeating: [], count: groups.count)
     for language in languages {
       var line = [language]
       for (column, group) in groups.enumerated() {
-        let score = results.lazy.filter { $0.group == group }.flatMap(\.test)
+        let score = results.lazy.filter { $0.group == group }.flatMap(part)
           .first { $0.language == language }
-        line.append(score.map { Self.percent($0.f1) } ?? "-")
-        if let score { sums[column].append(score.f1) }
+        line.append(score.map { format(cell($0)) } ?? "-")
+        if let score { sums[column].append(cell(score)) }
       }
       lines.append(line)
     }
     if languages.count > 1 {
       lines.append(
         ["mean"]
-          + sums.map { $0.isEmpty ? "-" : Self.percent($0.reduce(0, +) / Double($0.count)) })
+          + sums.map { $0.isEmpty ? "-" : format($0.reduce(0, +) / Double($0.count)) })
     }
     let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
     return lines.map { line in
@@ -92,8 +139,11 @@ public struct ResultTable {
   }
 
   static func percent(_ share: Double) -> String {
-    let hundredths = Int((share * 10_000).rounded())
-    let rest = hundredths % 100
-    return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
+    hundredths(Int((share * 10_000).rounded()))
+  }
+
+  private static func hundredths(_ count: Int) -> String {
+    let rest = count % 100
+    return "\(count / 100).\(rest < 10 ? "0" : "")\(rest)"
   }
 }

@@ -102,7 +102,7 @@ enum DoctorCommand {
       let run = try Run(
         configuration, communicator: SingleRank(), workspace: workspace, reporter: .silent,
         programVersion: Program.version, stopRequested: { Signals.stopRequest })
-      facts.plan = run.planFacts(ranks: ranks)
+      facts.plan = try run.planFacts(ranks: ranks)
     } catch {
       facts.planError = "\(error)"
     }

@@ -107,7 +107,7 @@ extension JSONEncoder {
 }
 
 /// Lines of standard input as bytes, without their line feed, read in pieces.
-private struct LineReader {
+struct LineReader {
   private var buffer: [UInt8] = []
   private var start = 0
   private var isAtEnd = false

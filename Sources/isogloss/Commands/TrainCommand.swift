@@ -141,7 +141,9 @@ enum TrainCommand {
     case .stopped(let request): return request
     }
     if communicator.rank != 0 { return nil }
-    let table = ResultTable(results, languages: configuration.languages.map(\.code)).text
+    let table = ResultTable(
+      results, languages: configuration.languages.map(\.code), task: configuration.task
+    ).text
     if arguments.has("json") {
       for result in results {
         print(String(decoding: try JSONEncoder.sorted.encode(result), as: UTF8.self))

@@ -1,0 +1,58 @@
+public import Tensors
+
+/// An encoder that guesses tokens from their hidden states: XLM-R's head (BERT's has other names), whose decoder is
+/// the word table itself (Devlin et al., 2019; Conneau et al., 2020).
+public struct MaskedLanguageModel: Network {
+  public let layout: ParameterLayout
+  public let encoder: Encoder
+  let transform: Linear  // [D, D]
+  let norm: LayerNormParameters
+  let bias: Parameter  // [vocabulary]
+
+  public init(_ configuration: EncoderConfiguration) {
+    var layout = ParameterLayout()
+    encoder = Encoder(configuration, wordsByRow: false, in: &layout)
+    let width = configuration.hiddenSize
+    let isBERT = configuration.family == .bert
+    transform = Linear(
+      isBERT ? "cls.predictions.transform.dense" : "lm_head.dense", width, width, in: &layout)
+    norm = LayerNormParameters(
+      isBERT ? "cls.predictions.transform.LayerNorm" : "lm_head.layer_norm", width,
+      configuration.layerNormEpsilon, in: &layout)
+    bias = layout.add(
+      isBERT ? "cls.predictions.bias" : "lm_head.bias", configuration.vocabularySize)
+    self.layout = layout
+  }
+
+  /// The loss of guessing `targets` at the tokens `rows`, as a term: no other token's scores are made.
+  ///
+  /// - Parameters:
+  ///   - rows: Rows of the input, ascending within a segment.
+  ///   - space: Of these rows.
+  ///   - targets: The id that is wanted at each.
+  public func loss(
+    _ input: EncoderInput, rows: [Int32], as space: RowSpace, targets: [Int32], on tape: Tape
+  ) {
+    let guesses = guesses(input, rows: rows, as: space, on: tape)
+    tape.decoderCrossEntropy(guesses, encoder.embeddings.words, bias, targets: targets)
+  }
+
+  /// The scores of the whole vocabulary at the tokens `rows`, `[rows, vocabulary]`: for few rows.
+  public func scores(
+    _ input: EncoderInput, rows: [Int32], as space: RowSpace, on tape: Tape
+  ) -> Tensor {
+    tape.linear(guesses(input, rows: rows, as: space, on: tape), encoder.embeddings.words, bias)
+  }
+
+  /// What the decoder reads: `LayerNorm(gelu(W·h + b))`, `[rows, D]`.
+  private func guesses(
+    _ input: EncoderInput, rows: [Int32], as space: RowSpace, on tape: Tape
+  ) -> Tensor {
+    let states = encoder.hiddenStates(input, on: tape)
+    return tape.within("head") {
+      let chosen = tape.gather(states[states.count - 1], rows: rows, as: space)  // [rows, D]
+      return tape.layerNorm(
+        tape.linear(chosen, transform.weight, transform.bias, activation: .gelu), norm)
+    }
+  }
+}

@@ -1,0 +1,210 @@
+import Checkpoints
+import Collectives
+import Configuration
+import Corpus
+import Determinism
+import Foundation
+import Model
+import Tensors
+
+/// Masked language modelling over packed text of several languages.
+struct MaskedLMTask: RunTask {
+  private struct Text: Sendable {
+    let train: PackedText
+    let dev: PackedText?
+    let test: PackedText?
+  }
+
+  private let configuration: RunConfiguration
+  private let tokenizer: any Tokenizer
+  private let longestSequence: Int
+  private let texts: [Text]
+  private let tokenizerPath: String
+
+  /// Reads the indices of all packed directories, and no text.
+  init(
+    _ configuration: RunConfiguration, tokenizer: any Tokenizer, longestSequence: Int
+  ) throws {
+    self.configuration = configuration
+    self.tokenizer = tokenizer
+    self.longestSequence = longestSequence
+    func text(_ directories: [String]) throws -> PackedText? {
+      if directories.isEmpty { return nil }
+      let text = try PackedText(directories: directories, tokenizer: tokenizer)
+      guard text.tokenCount > 0 else {
+        throw CorpusError(.data, text.path, "holds no text; pack some, or leave it out")
+      }
+      return text
+    }
+    texts = try configuration.languages.map { language in
+      guard let train = try text(language.train) else {
+        preconditionFailure("a language without training text")
+      }
+      return Text(train: train, dev: try text(language.dev), test: try text(language.test))
+    }
+    tokenizerPath =
+      configuration.tokenizer
+      ?? {
+        if case .checkpoint(directory: let path) = configuration.start { path } else { "" }
+      }()
+    // Refused before anything is trained.
+    _ = try Masking(.init(), tokenizer: tokenizer, path: tokenizerPath)
+  }
+
+  var fingerprints: [String] {
+    zip(configuration.languages, texts).flatMap { language, text in
+      [("train", text.train), ("dev", text.dev), ("test", text.test)].compactMap { name, text in
+        text.map {
+          "\(language.code) \(name): \($0.tokenCount) tokens, \(String($0.fingerprint, radix: 16))"
+        }
+      }
+    }
+  }
+
+  var labels: [LabelSet] { [] }
+
+  var architecture: String { "ForMaskedLM" }
+
+  func network(_ encoder: EncoderConfiguration) -> any Network { MaskedLanguageModel(encoder) }
+
+  func dataFacts(_ languages: [RunConfiguration.Language]) throws(CheckpointError) -> JSONValue {
+    var data = JSONObject()
+    for (language, text) in zip(languages, texts) {
+      var parts = JSONObject()
+      for (name, text) in [("train", text.train), ("dev", text.dev), ("test", text.test)] {
+        guard let text else { continue }
+        let counts = text.corpora.map(\.index.counts)
+        parts[name] = [
+          "fingerprint": .init(String(text.fingerprint, radix: 16)),
+          "files": .array(
+            text.corpora.flatMap(\.index.sources).map { ["name": .init($0.name)] }),
+          "lines": .init(counts.reduce(0) { $0 + $1.lines }),
+          "documents": .init(counts.reduce(0) { $0 + $1.documents }),
+          "words": .init(counts.reduce(0) { $0 + $1.words }),
+          "tokens": .init(text.tokenCount),
+        ]
+      }
+      data[language.code] = .object(parts)
+    }
+    return .object(data)
+  }
+
+  func stage(
+    _ stage: Stage, index: Int, network: any Network, in workspace: Workspace,
+    longestSequence: Int
+  ) -> any StageTask {
+    guard let model = network as? MaskedLanguageModel else {
+      preconditionFailure("\(type(of: network)) is no masked language model")
+    }
+    let training = stage.training
+    let length = min(stage.maxLength ?? self.longestSequence, longestSequence)
+    let rates = Masking.Rates(
+      chosen: training.mlmProbability, masked: training.maskReplaceProb,
+      random: training.randomReplaceProb, byWord: training.wholeWordMask)
+    let masking: Masking
+    do {
+      masking = try Masking(rates, tokenizer: tokenizer, path: tokenizerPath)
+    } catch {
+      preconditionFailure("a tokenizer that was good at first: \(error)")
+    }
+    let batches = MaskedBatches(
+      shape: SequenceShape(
+        maxLength: length,
+        filling: SequenceShape.Filling(rawValue: training.fillAcross.rawValue) ?? .language,
+        attention: SequenceShape.Attention(rawValue: training.attendWithin.rawValue) ?? .sequence),
+      masking: masking, specials: tokenizer.specials,
+      seed: UInt64(bitPattern: Int64(configuration.seed)))
+    let sequences =
+      switch training.stepSize {
+      case .sentences(let count): count
+      case .tokens(let count): max(1, count / length)
+      }
+    let codes = configuration.languages.map(\.code)
+    return MaskedLMStage(
+      textMethod: MaskedLM(model: model), batches: batches,
+      parts: texts.map { [.dev: $0.dev, .test: $0.test].compactMapValues(\.self) },
+      workspace: workspace, tokensPerBatch: training.evalTokensPerBatch,
+      feed: TextFeed(
+        texts.map(\.train), codes: codes,
+        languages: codes.indices.filter { stage.languages.contains(codes[$0]) },
+        alpha: training.samplingAlpha, sequencesPerStep: sequences, batches: batches,
+        stage: index))
+  }
+}
+
+/// A stage over packed text.
+private struct MaskedLMStage: StageTask {
+  let textMethod: MaskedLM
+  let batches: MaskedBatches
+  /// What is scored of each language.
+  let parts: [[ScoredPart: PackedText]]
+  let workspace: Workspace
+  let tokensPerBatch: Int
+  let feed: any StageFeed
+
+  var method: any TrainingMethod { textMethod }
+
+  var labelCounts: [Int] { parts.map { _ in textMethod.model.configuration.vocabularySize } }
+
+  var metric: (name: String, moreIsBetter: Bool) { ("loss", false) }
+
+  var facts: JSONObject { JSONObject() }
+
+  /// The mean loss of the hidden tokens, in nats, and its exponential.
+  ///
+  /// Batches and what is hidden in them are fixed by the text and the seed: every evaluation guesses the same tokens.
+  func score(
+    _ part: ScoredPart, ofLanguage language: Int, _ parameters: ParameterSet,
+    over communicator: any Communicator
+  ) throws -> [String: Double]? {
+    guard let text = parts[language][part] else { return nil }
+    let perBatch = max(1, tokensPerBatch / batches.shape.maxLength)
+    var sums: [Double] = []
+    var counts: [Double] = []
+    var batch: [MaskedBatches.Item] = []
+    var number = 0
+    func finish() {
+      defer {
+        batch = []
+        number += 1
+      }
+      sums.append(0)
+      counts.append(0)
+      guard number % communicator.size == communicator.rank else { return }
+      let packed = batches.batch(
+        batch, assignment: [Array(batch.indices)], shards: 0..<1,
+        name: [.text(part.rawValue), .number(language), .number(number)])
+      let tape = Tape(workspace: workspace, parameters: parameters)
+      textMethod.record(packed, bySegment: false, on: tape)
+      sums[number] = tape.terms[0].segmentSums[0]
+      counts[number] = tape.terms[0].segmentWeights[0]
+    }
+    for index in 0..<text.shardCount {
+      let shard = try text.shard(index)
+      let starts = batches.shape.starts(in: shard)
+      for (place, start) in starts.enumerated() {
+        let end = place + 1 < starts.count ? starts[place + 1] : shard.count
+        batch.append(
+          (
+            SentenceReference(language: language, sentence: number * perBatch + batch.count),
+            TextSequence(shard: shard, range: start..<end)
+          ))
+        if batch.count == perBatch { finish() }
+      }
+    }
+    if !batch.isEmpty { finish() }
+    // Each number is of one rank: their sum over ranks is exact.
+    var all = sums + counts
+    if communicator.size > 1 { try communicator.allReduce(&all, .sum) }
+    let loss = all[..<sums.count].reduce(0, +)
+    let tokens = all[sums.count...].reduce(0, +)
+    let mean = tokens > 0 ? loss / tokens : 0
+    return ["loss": mean, "perplexity": exp(mean), "tokens": tokens]
+  }
+
+  func words(_ score: StageResult.Score) -> String {
+    String(
+      format: "loss %.4f, perplexity %.2f over %.0f tokens", score["loss"], score["perplexity"],
+      score["tokens"])
+  }
+}

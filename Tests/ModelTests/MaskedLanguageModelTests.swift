@@ -1,0 +1,169 @@
+import Checkpoints
+import Foundation
+import Model
+import Tensors
+import TestSupport
+import Testing
+import Training
+
+/// Scores, losses, gradients and a short training of tiny masked language models against `transformers`, from
+/// checkpoints that it saved. `python3 Tests/Golden/masked_lm.py Tests/ModelTests/Fixtures` makes the files.
+@Suite struct MaskedLanguageModelTests {
+  static let families = ["bert", "xlm-roberta"]
+
+  private struct Expected {
+    let file: SafetensorsFile
+
+    init(_ family: String) throws {
+      file = try SafetensorsFile(fixture("expected-masked-\(family).safetensors"))
+    }
+
+    func floats(_ name: String) throws -> [Float] {
+      var values = [Float](repeating: 0, count: try #require(file[name]).count)
+      var span = values.mutableSpan
+      try file.read(name, into: &span)
+      return values
+    }
+
+    func integers(_ name: String) throws -> [Int32] {
+      var values = [Int32](repeating: 0, count: try #require(file[name]).count)
+      var span = values.mutableSpan
+      try file.readExactly(name, into: &span)
+      return values
+    }
+  }
+
+  private func model(_ family: String) throws -> (TrainedModel, MaskedLanguageModel) {
+    let directory = try fixture("masked-\(family)")
+    let config = try HuggingFaceConfig(directory: directory)
+    let network = MaskedLanguageModel(try EncoderConfiguration(config, path: directory))
+    var model = TrainedModel(
+      network: network, labels: [], parameters: ParameterSet(layout: network.layout))
+    let report = try model.readWeights(directory: directory, needsHeads: true)
+    #expect(report.missing.isEmpty && report.unused.isEmpty)
+    return (model, network)
+  }
+
+  /// A batch of the fixture, cut into segments at the given bounds of its sequences.
+  private struct Batch {
+    var input: EncoderInput
+    var rows: [Int32] = []
+    var targets: [Int32] = []
+    var space: RowSpace
+
+    init(_ expected: Expected, _ number: Int, segments: [Int] = [0, 27]) throws {
+      let ids = try expected.integers("ids")[27 * number..<27 * (number + 1)]
+      let wanted = try expected.integers("wanted")[27 * number..<27 * (number + 1)]
+      let bounds = try expected.integers("bounds").map(Int.init)
+      let places = bounds.indices.dropLast().flatMap { index in
+        (0..<bounds[index + 1] - bounds[index]).map { Int32($0) }
+      }
+      let tokens = RowSpace(segmentBounds: segments)
+      input = EncoderInput(
+        space: tokens, tokenIDs: Array(ids), positions: places,
+        tokenTypes: ids.map { _ in 0 }, sequenceBounds: bounds)
+      var ends = [0]
+      for (segment, end) in segments.enumerated().dropFirst() {
+        for row in segments[segment - 1]..<end where wanted[wanted.startIndex + row] >= 0 {
+          rows.append(Int32(row))
+          targets.append(wanted[wanted.startIndex + row])
+        }
+        ends.append(rows.count)
+      }
+      space = tokens.gathering(rows, segmentBounds: ends)
+    }
+  }
+
+  private func expectClose(
+    _ found: [Float], _ wanted: [Float], _ tolerance: Float, _ what: String,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    #expect(found.count == wanted.count, sourceLocation: sourceLocation)
+    let difference = zip(found, wanted).reduce(Float(0)) { max($0, abs($1.0 - $1.1)) }
+    #expect(difference <= tolerance, "\(what): \(difference)", sourceLocation: sourceLocation)
+  }
+
+  @Test(arguments: families, [[0, 27], [0, 5, 5, 15, 27]])
+  func scoresLossAndGradientsAgree(family: String, segments: [Int]) throws {
+    let workspace = Workspace(kernels: .forTests, threadCount: 2)
+    defer { workspace.stop() }
+    let expected = try Expected(family)
+    let (model, network) = try model(family)
+    let batch = try Batch(expected, 0, segments: segments)
+    let plain = Tape(workspace: workspace, parameters: model.parameters)
+    let scores = network.scores(batch.input, rows: batch.rows, as: batch.space, on: plain)
+    // Three layers of sums of at most 24 products of numbers of size one, in fp32.
+    expectClose(scores.array, try expected.floats("scores"), 5e-5, "scores")
+
+    let gradients = GradientBuffer(layout: network.layout)
+    let tape = Tape(workspace: workspace, parameters: model.parameters, gradients: gradients)
+    network.loss(
+      batch.input, rows: batch.rows, as: batch.space, targets: batch.targets, on: tape)
+    let term = tape.terms[0]
+    let weight = term.segmentWeights.reduce(0, +)
+    #expect(weight == Double(batch.rows.count) && term.segmentSums.count == segments.count - 1)
+    let loss = term.segmentSums.reduce(0, +) / weight
+    #expect(abs(loss - Double(try expected.floats("loss")[0])) < 5e-6)
+    term.seed = Float(1 / weight)
+    tape.backward()
+    var largest: Float = 0
+    for tensor in expected.file.tensors where tensor.name.hasPrefix("grad.") {
+      largest = max(largest, try expected.floats(tensor.name).reduce(0) { max($0, abs($1)) })
+    }
+    for (entry, place) in network.layout.entries.enumerated() {
+      let prefix =
+        network.isHead(entry: entry) ? "" : family == "bert" ? "bert." : "roberta."
+      let wanted = try expected.floats("grad.\(prefix)\(place.name)")
+      let found = gradients.read(entry: entry) { span in span.indices.map { span[$0] } }
+      let own = wanted.reduce(Float(0)) { max($0, abs($1)) }
+      expectClose(found, wanted, 1e-4 * max(own, 1e-4 * largest), place.name)
+    }
+  }
+
+  /// 100 steps of AdamW: fp32 within 1e-3 of each loss, bf16 within 1 %.
+  @Test(arguments: families, [(Precision.fp32, 1e-3), (.bf16, 1e-2)])
+  func aHundredStepsHaveTheReferencesLosses(family: String, with: (Precision, Double)) throws {
+    let workspace = Workspace(kernels: .forTests, threadCount: 1, precision: with.0)
+    defer { workspace.stop() }
+    let expected = try Expected(family)
+    var (model, network) = try model(family)
+    let wanted = try expected.floats("losses")
+    let gradients = GradientBuffer(layout: network.layout)
+    var state = AdamWState(layout: network.layout)
+    let rates = network.layout.entries.map { _ in (learningRate: 1e-3, weightDecay: 0.01) }
+    var worst = 0.0
+    for (step, wanted) in wanted.enumerated() {
+      let batch = try Batch(expected, step)
+      gradients.reset()
+      let tape = Tape(workspace: workspace, parameters: model.parameters, gradients: gradients)
+      network.loss(
+        batch.input, rows: batch.rows, as: batch.space, targets: batch.targets, on: tape)
+      let term = tape.terms[0]
+      term.seed = Float(1 / term.segmentWeights[0])
+      tape.backward()
+      let norm = gradients.norm(in: workspace)
+      AdamW().update(
+        &model.parameters, gradients, &state, gradientScale: Float(min(1, 1 / (norm + 1e-6))),
+        rates: rates, in: workspace)
+      let loss = term.segmentSums[0] / term.segmentWeights[0]
+      worst = max(worst, abs(loss / Double(wanted) - 1))
+    }
+    print("\(family), \(with.0): losses of 100 steps within \(worst)")
+    #expect(worst <= with.1)
+  }
+
+  @Test(arguments: families) func aCheckpointWrittenHereIsReadBackAndNamesItsClass(
+    family: String
+  ) throws {
+    let (model, network) = try model(family)
+    let folder = NSTemporaryDirectory() + "isogloss-masked-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let config = network.configuration.huggingFace(
+      as: "ForMaskedLM", over: nil, labels: nil,
+      specials: .init(start: 0, end: 2, padding: 1, unknown: 3, mask: 4))
+    #expect(
+      config.architectures == [family == "bert" ? "BertForMaskedLM" : "XLMRobertaForMaskedLM"])
+    #expect(model.byteCount > 4 * network.layout.count)
+  }
+}

@@ -1,0 +1,145 @@
+import Checkpoints
+import Collectives
+import Configuration
+import Corpus
+import Foundation
+import TestSupport
+import Testing
+import Training
+
+/// Runs of masked language modelling over packed text.
+@Suite struct MaskedLMTests {
+  /// Batches, masks and weights do not depend on ranks, threads, passes or the sharded optimiser.
+  @Test(arguments: [
+    [], ["whole_word_mask=true", "fill_across=document"], ["attend_within=document"],
+    ["per_step_sentences=null", "per_step_tokens=300", "bf16=true"],
+  ])
+  func weightsHaveTheSameBitsForAnyRanks(overrides: [String]) throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    var hashes: Set<String> = []
+    for (ranks, threads, sharded, budget) in [
+      (1, 1, false, 100_000), (1, 2, true, 60), (2, 1, false, 100), (3, 1, true, 100_000),
+      (4, 2, false, 10),
+    ] {
+      let configuration = try text.configuration(
+        "run-\(ranks)-\(threads)",
+        overrides + [
+          "full_determinism=true", "shard_optimizer=\(sharded)", "max_tokens_per_pass=\(budget)",
+        ])
+      let results = try ThreadGroup.run(ranks: ranks) { communicator in
+        try SmallRun.execute(configuration, over: communicator, threads: threads)
+      }
+      for result in results { hashes.insert(try #require(result?.first).weightHash) }
+    }
+    #expect(hashes.count == 1)
+  }
+
+  /// Each rank's gradient of each step is that of its shards: two ranks see what one sees.
+  @Test func lossesOfRanksAgreeWithoutFullDeterminism() throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    var losses: [[Double]] = []
+    for ranks in [1, 2, 4] {
+      let configuration = try text.configuration("run-\(ranks)", ["logging_steps=1"])
+      _ = try ThreadGroup.run(ranks: ranks) { try SmallRun.execute(configuration, over: $0) }
+      let log = try String(
+        contentsOfFile: text.folder + "/run-\(ranks)/metrics.jsonl", encoding: .utf8)
+      losses.append(
+        try log.split(separator: "\n").compactMap { line in
+          let value = try JSONSerialization.jsonObject(with: Data(line.utf8))
+          return (value as? [String: Any])?["loss"] as? Double
+        })
+    }
+    #expect(losses[0].count == 20)
+    for other in losses.dropFirst() {
+      for (loss, wanted) in zip(other, losses[0]) { #expect(abs(loss - wanted) <= 1e-4 * wanted) }
+    }
+  }
+
+  @Test(arguments: [(1, [String]()), (2, ["shard_optimizer=true", "fill_across=document"])])
+  func aStoppedRunGoesOnWithoutReplayToTheSameBits(ranks: Int, overrides: [String]) throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    func run(_ name: String, resume: Run.Resume, stopAfter: Int? = nil) throws -> [StageResult]? {
+      let configuration = try text.configuration(
+        name, overrides + ["eval_strategy=steps", "eval_steps=5", "load_best_model_at_end=true"])
+      return try ThreadGroup.run(ranks: ranks) { communicator in
+        try SmallRun.execute(
+          configuration, over: communicator, resume: resume, stopAfter: stopAfter)
+      }[0]
+    }
+    let whole = try #require(try run("whole", resume: .no))
+    for polls in [1, 7, 13] {
+      #expect(try run("stopped-\(polls)", resume: .no, stopAfter: polls) == nil)
+      let rest = try #require(try run("stopped-\(polls)", resume: .auto))
+      #expect(rest[0].weightHash == whole[0].weightHash, "stopped after \(polls) steps")
+      #expect(rest[0].dev == whole[0].dev)
+    }
+  }
+
+  /// Lengths grow from stage to stage; the loss falls; the model goes on as a tagger and as itself.
+  @Test func stagesLearnAndHandOn() throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    let configuration = try text.configuration(
+      "run",
+      [
+        "stages=[{name: short, max_length: 12, max_steps: 60}, {name: long, init: short, max_steps: 60}]",
+        "learning_rate=3e-3",
+      ])
+    let results = try #require(try SmallRun.execute(configuration))
+    #expect(results.map(\.stage) == ["short", "long"])
+    let untrained = try #require(
+      try SmallRun.execute(try text.configuration("first", ["max_steps=1", "learning_rate=1e-9"])))
+    for (after, before) in zip(results[1].dev, untrained[0].dev) {
+      #expect(after.language == before.language)
+      #expect(after["loss"] < before["loss"] - 0.3)
+      #expect(abs(exp(after["loss"]) - after["perplexity"]) <= 1e-9 * after["perplexity"])
+      #expect(after["tokens"] > 0)
+    }
+    let model = text.folder + "/run/long/model"
+    let config = try HuggingFaceConfig(directory: model)
+    #expect(config.architectures == ["BertForMaskedLM"] && config.labels == nil)
+    let more = try #require(
+      try SmallRun.execute(
+        try text.configuration(
+          "more", ["init=run/long/model", "max_steps=1", "learning_rate=1e-9"])
+      ))
+    for (same, before) in zip(more[0].dev, results[1].dev) {
+      #expect(abs(same["loss"] - before["loss"]) < 1e-3)
+    }
+    let tagged = try text.small.configuration(
+      "tagged", ["init=run/long/model", "tokenizer=null", "max_steps=2"])
+    #expect(try SmallRun.execute(tagged)?.count == 1)
+  }
+
+  @Test func textOfAnotherTokenizerIsRefused() throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    let path = text.folder + "/sample/tokenizer/vocab.txt"
+    let words = try String(contentsOfFile: path, encoding: .utf8)
+    try (words + "another\n").write(toFile: path, atomically: true, encoding: .utf8)
+    #expect {
+      _ = try SmallRun.execute(try text.configuration("run"))
+    } throws: { error in
+      "\(error)".contains("packed/en/train") && "\(error)".contains("tokenizer")
+    }
+  }
+
+  @Test(arguments: [
+    ("head=crf", "head"), ("metric_for_best_model=macro_f1", "metric_for_best_model"),
+    ("label_smoothing_factor=0.1", "label_smoothing_factor"), ("max_length=65", "max_length"),
+    ("mask_replace_prob=0.95", "random_replace_prob"),
+  ])
+  func keysOfOtherTasksAreRefused(override: String, key: String) throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    #expect {
+      _ = try text.configuration("run", [override])
+    } throws: { error in "\(error)".contains(key) }
+    #expect {
+      _ = try text.small.configuration("run", ["mlm_probability=0.2"])
+    } throws: { error in "\(error)".contains("masked-lm") }
+  }
+}
