@@ -74,7 +74,7 @@ let package = Package(
     tests(
       "TensorsTests", ["Tensors", "Checkpoints", "Determinism"], exclude: ["Fixtures"]),
     tests(
-      "CorpusTests", ["Corpus", "Determinism"],
+      "CorpusTests", ["Corpus", "CZlib", "CZstd", "Determinism"],
       exclude: ["Scores/scores.json", "Tokenizers/Fixtures"]),
     tests("CollectivesTests", ["Collectives", "Determinism"]),
     tests("CheckpointsTests", ["Checkpoints", "Determinism"], exclude: ["Fixtures"]),
