@@ -29,6 +29,7 @@ let package = Package(
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas"),
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1"),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto"),
     .systemLibrary(name: "CLinux"),
     .target(
@@ -44,7 +45,7 @@ let package = Package(
     // MARK: Libraries
     library("Determinism", []),
     library("Tensors", ["CKernels", "COpenBLAS", "Determinism"]),
-    library("Corpus", ["CSentencePiece", "CZlib", "Determinism"]),
+    library("Corpus", ["CSentencePiece", "CZlib", "CZstd", "CCrypto", "Determinism"]),
     library("Collectives", ["CMPI", "Determinism"]),
     library("Checkpoints", ["CCrypto"]),
     library("Configuration", ["CYAML"]),
@@ -73,7 +74,7 @@ let package = Package(
     tests(
       "TensorsTests", ["Tensors", "Checkpoints", "Determinism"], exclude: ["Fixtures"]),
     tests(
-      "CorpusTests", ["Corpus", "Determinism"],
+      "CorpusTests", ["Corpus", "CZlib", "CZstd", "Determinism"],
       exclude: ["Scores/scores.json", "Tokenizers/Fixtures"]),
     tests("CollectivesTests", ["Collectives", "Determinism"]),
     tests("CheckpointsTests", ["Checkpoints", "Determinism"], exclude: ["Fixtures"]),

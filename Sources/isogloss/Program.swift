@@ -16,6 +16,7 @@ enum Program {
       SampleCommand.command, TrainCommand.command, ReplayCommand.command, EstimateCommand.command,
       EvaluateCommand.command, PredictCommand.command, FillMaskCommand.command,
       ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
+      DataCommand.pack,
       CheckpointCommand.command, CheckpointCommand.verify,
       BenchTrainCommand.command, BenchPredictCommand.command, BenchKernelsCommand.command,
       BenchCollectivesCommand.command,
@@ -34,6 +35,7 @@ enum Program {
     case "score": try ScoreCommand.run(arguments)
     case "tokenizer encode": try TokenizerCommand.runEncode(arguments)
     case "tokenizer compare": try TokenizerCommand.runCompare(arguments)
+    case "data pack": try DataCommand.run(arguments)
     case "checkpoint inspect": try CheckpointCommand.run(arguments)
     case "checkpoint verify": try CheckpointCommand.runVerify(arguments)
     case "bench train": try BenchTrainCommand.run(arguments, started: started)

@@ -16,7 +16,7 @@ extension PackedCorpus {
       tokenizer: tokenizer.fingerprintText, documentEnd: tokenizer.specials.end,
       shardTokens: shardTokens, devEvery: 0, dropDuplicates: false, sources: [])
     try OutputFile.makeDirectory(directory)
-    var writer = try ShardWriter(directory: directory, plan: plan, state: .init())
+    let writer = try ShardWriter(directory: directory, plan: plan, state: .init())
     for document in documents {
       for line in document {
         if writer.isFull { try writer.finishShard() }

@@ -2,7 +2,7 @@
 ///
 /// A shard is a hidden file until it is whole. What ``state`` tells after ``synchronize()`` is enough to go
 /// on from there.
-struct ShardWriter: ~Copyable {
+final class ShardWriter {
   /// Where the writing stands.
   struct State: Equatable, Codable {
     /// The shards that are whole.
@@ -45,7 +45,7 @@ struct ShardWriter: ~Copyable {
     "\(directory)/.\(PackedCorpus.shardName(state.shards)).partial"
   }
 
-  private mutating func open() throws(CorpusError) {
+  private func open() throws(CorpusError) {
     file = nil
     // A shard that was made whole after the state was kept is a beginning again.
     if OutputFile.exists(finalPath) { try OutputFile.rename(finalPath, to: partialPath) }
@@ -62,7 +62,7 @@ struct ShardWriter: ~Copyable {
   var isFull: Bool { state.tokens >= plan.shardTokens }
 
   /// Adds the pieces of a line.
-  mutating func append(_ ids: Span<Int32>, of line: EncodedLine) throws(CorpusError) {
+  func append(_ ids: Span<Int32>, of line: EncodedLine) throws(CorpusError) {
     for index in ids.indices { add(ids[index]) }
     if !ids.isEmpty { state.isDocumentOpen = true }
     state.lines += 1
@@ -76,7 +76,7 @@ struct ShardWriter: ~Copyable {
   }
 
   /// Ends the document, if one is open.
-  mutating func endDocument() {
+  func endDocument() {
     guard state.isDocumentOpen else { return }
     add(plan.documentEnd)
     state.isDocumentOpen = false
@@ -86,9 +86,9 @@ struct ShardWriter: ~Copyable {
     state.counts.documents += 1
   }
 
-  mutating func countDuplicate() { state.counts.duplicateLines += 1 }
+  func countDuplicate() { state.counts.duplicateLines += 1 }
 
-  @inline(__always) private mutating func add(_ id: Int32) {
+  @inline(__always) private func add(_ id: Int32) {
     precondition(id >= 0 && id < plan.vocabularySize, "id \(id) of \(plan.vocabularySize)")
     let bits = UInt32(bitPattern: id)
     buffer.append(UInt8(truncatingIfNeeded: bits))
@@ -99,27 +99,27 @@ struct ShardWriter: ~Copyable {
     }
   }
 
-  private mutating func flush() throws(CorpusError) {
-    try file?.write(buffer.span)
-    let checksum = state.checksum
-    state.checksum = Checksum.crc32(buffer.span, after: checksum)
+  private func flush() throws(CorpusError) {
+    let bytes = buffer
+    try file?.write(bytes.span)
+    state.checksum = Checksum.crc32(bytes.span, after: state.checksum)
     buffer.removeAll(keepingCapacity: true)
   }
 
   /// Returns when all that ``state`` tells of is on the disk.
-  mutating func synchronize() throws(CorpusError) {
+  func synchronize() throws(CorpusError) {
     try flush()
     try file?.synchronize()
   }
 
   /// Makes the shard whole and begins the next one.
-  mutating func finishShard() throws(CorpusError) {
+  func finishShard() throws(CorpusError) {
     try close()
     try open()
   }
 
   /// Makes the last shard whole, unless nothing is in it.
-  mutating func finish() throws(CorpusError) {
+  func finish() throws(CorpusError) {
     if state.tokens > 0 {
       try close()
     } else {
@@ -128,7 +128,7 @@ struct ShardWriter: ~Copyable {
     }
   }
 
-  private mutating func close() throws(CorpusError) {
+  private func close() throws(CorpusError) {
     try flush()
     let header = ShardHeader(
       vocabularySize: plan.vocabularySize, documentEnd: plan.documentEnd, tokens: state.tokens,

@@ -105,7 +105,7 @@ import Glibc
 }
 
 /// A file that is open for reading, as long as the value lives.
-struct OpenedFile: ~Copyable {
+final class OpenedFile {
   let descriptor: Int32
   let path: String
 

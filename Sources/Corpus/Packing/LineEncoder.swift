@@ -1,0 +1,16 @@
+/// Encodes lines one after the other; for one thread.
+///
+/// What it gives is what the tokenizer's ``Tokenizer/encode(_:)`` gives; it may keep what it has found.
+protocol LineEncoder {
+  /// Appends the ids of a line, valid UTF-8.
+  mutating func encode(_ line: ArraySlice<UInt8>, into ids: inout [Int32])
+}
+
+/// Asks the tokenizer for every line.
+struct PlainLineEncoder: LineEncoder {
+  let tokenizer: any Tokenizer
+
+  func encode(_ line: ArraySlice<UInt8>, into ids: inout [Int32]) {
+    ids += tokenizer.encode(String(decoding: line, as: UTF8.self))
+  }
+}
