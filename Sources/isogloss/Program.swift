@@ -18,7 +18,8 @@ enum Program {
       ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
       DataCommand.pack,
       CheckpointCommand.command, CheckpointCommand.verify,
-      BenchTrainCommand.command, BenchPredictCommand.command, BenchKernelsCommand.command,
+      BenchTrainCommand.command, BenchMLMCommand.command, BenchPredictCommand.command,
+      BenchKernelsCommand.command,
       BenchCollectivesCommand.command,
       DoctorCommand.command,
     ])
@@ -39,6 +40,7 @@ enum Program {
     case "checkpoint inspect": try CheckpointCommand.run(arguments)
     case "checkpoint verify": try CheckpointCommand.runVerify(arguments)
     case "bench train": try BenchTrainCommand.run(arguments, started: started)
+    case "bench mlm": try BenchMLMCommand.run(arguments)
     case "bench predict": try BenchPredictCommand.run(arguments)
     case "bench kernels": try BenchKernelsCommand.run(arguments)
     case "bench collectives": try BenchCollectivesCommand.run(arguments)

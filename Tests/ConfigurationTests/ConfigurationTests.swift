@@ -63,11 +63,15 @@ func message(_ text: String, _ overrides: [String] = []) -> String {
     .deletingLastPathComponent().appending(path: "Configs")
   let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
     .filter { $0.hasSuffix(".yaml") }.sorted()
-  #expect(names == ["demo.yaml", "monolingual-ner.yaml", "polyglot-ner.yaml"])
+  #expect(
+    names == [
+      "demo.yaml", "monolingual-ner.yaml", "polyglot-ner.yaml", "pretrain-polyglot.yaml",
+      "pretrain-xlmr-base.yaml",
+    ])
   let stageCounts = try names.map {
     try RunConfiguration(path: folder.appending(path: $0).path).stages.count
   }
-  #expect(stageCounts == [17, 1, 9])
+  #expect(stageCounts == [17, 1, 9, 2, 2])
 }
 
 @Test(arguments: [
@@ -88,6 +92,33 @@ func theDescriptionAndTheJSONReadBackEqual(overrides: [String]) throws {
   #expect(try RunConfiguration(json: json, path: "c.json") == run)
   #expect(json == run.json())
   #expect(throws: ConfigError.self) { try RunConfiguration(json: "{}", path: "c.json") }
+}
+
+/// A run of masked-lm says its own keys alone, and all of them.
+@Test func theDescriptionOfMaskedLMReadsBackEqual() throws {
+  let text = """
+    task: masked-lm
+    model: {family: xlm-roberta, hidden_size: 64, num_hidden_layers: 1, num_attention_heads: 4}
+    tokenizer: t
+    languages:
+      en: {train: [en/train], dev: [en/dev]}
+    output_dir: runs/x
+    per_step_tokens: 4096
+    mlm_probability: 0.2
+    eval_strategy: epoch
+    stages: [{name: short, max_length: 64}, {name: long, init: short, whole_word_mask: true}]
+    """
+  let run = try configuration(text)
+  #expect(run.stages.map(\.maxLength) == [64, nil])
+  #expect(run.stages.map(\.training.wholeWordMask) == [false, true])
+  #expect(run.stages[0].training.metricForBestModel == .loss)
+  #expect(try configuration(run.description) == run)
+  for key in ["labels:", "head:", "columns:", "label_smoothing_factor:"] {
+    #expect(!run.description.contains(key))
+  }
+  #expect(run.description.contains("mlm_probability: 0.2"))
+  let other = try configuration(smallest)
+  #expect(!other.description.contains("mlm_probability"))
 }
 
 @Test func overridesReplaceAddAndRemove() throws {
