@@ -67,6 +67,8 @@ public struct DropoutKey: Sendable {
   public var whenRead: ((_ entries: Range<Int>) -> Void)?
   /// Looks at what every operation leaves, if there is one.
   public var check: TapeCheck?
+  /// By the entry of a decoder's table, what forms its gradient together with that of the embedding.
+  var tiedDecoders: [Int: (_ uses: EmbeddingUses?) -> Void] = [:]
   private var slots: [UnsafeMutablePointer<Float>?] = unsafe []
   private var spare: [Int: [UnsafeMutablePointer<Float>]] = unsafe [:]
 
@@ -182,6 +184,11 @@ public struct DropoutKey: Sendable {
         }
       }
     }
+  }
+
+  /// Whether, in the backward pass, another operation than the one that runs will write to a parameter's gradient.
+  func hasOtherWriters(_ parameter: Parameter) -> Bool {
+    parameter.entries.contains { writers[$0] > 1 }
   }
 
   /// Nothing writes to the gradient of this entry any more.

@@ -70,7 +70,9 @@ def main():
         loss = torch.nn.functional.cross_entropy(z, wanted[0])
         loss.backward()
         out |= dict(scores=z[chosen[0]], loss=loss.reshape(1))
-        out |= {f"grad.{n}": p.grad.clone() for n, p in model.named_parameters()}
+        # The tied matrix is in a checkpoint under the embedding's name.
+        table = f"{'bert' if name == 'bert' else 'roberta'}.embeddings.word_embeddings.weight"
+        out |= {f"grad.{table if n.endswith('decoder.weight') else n}": p.grad.clone() for n, p in model.named_parameters()}
 
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01, foreach=False, fused=False)
         losses = []

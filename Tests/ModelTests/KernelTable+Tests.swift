@@ -1,4 +1,6 @@
+import Model
 import Tensors
+import Training
 
 extension KernelTable {
   /// The table that `ISOGLOSS_KERNELS` names, or the best one.

@@ -1,4 +1,5 @@
 import Checkpoints
+import Corpus
 import Foundation
 import Model
 import Tensors
@@ -34,7 +35,7 @@ import Training
   }
 
   private func model(_ family: String) throws -> (TrainedModel, MaskedLanguageModel) {
-    let directory = try fixture("masked-\(family)")
+    let directory = fixture("masked-\(family)")
     let config = try HuggingFaceConfig(directory: directory)
     let network = MaskedLanguageModel(try EncoderConfiguration(config, path: directory))
     var model = TrainedModel(
@@ -116,7 +117,8 @@ import Training
       let wanted = try expected.floats("grad.\(prefix)\(place.name)")
       let found = gradients.read(entry: entry) { span in span.indices.map { span[$0] } }
       let own = wanted.reduce(Float(0)) { max($0, abs($1)) }
-      expectClose(found, wanted, 1e-4 * max(own, 1e-4 * largest), place.name)
+      // A key's bias has a true gradient of zero, of which rounding leaves some 1e-7 of the largest.
+      expectClose(found, wanted, 1e-4 * max(own, 1e-3 * largest), place.name)
     }
   }
 

@@ -73,23 +73,15 @@ extension Tape {
       operation, writing: [table, bias], flops: 3 * flops, isRounded: decoder.isRounded
     ) { [self, normalisers] in
       guard let gradients, term.seed != 0 else { return }
+      // A sum over segments must take each segment's whole gradient of the table, its embedding's too, which is formed
+      // last: the table's part then waits for it, and the scores are made once more.
+      let waits = x.space.segmentCount > 1 && gradients.isTrained(table)
       let dx = unsafe x.needsGradient ? claimGradient(x) : nil
-      let dw = unsafe gradients.isTrained(table) ? gradients.claim(table) : nil
+      let dw = unsafe gradients.isTrained(table) && !waits ? gradients.claim(table) : nil
       let db = unsafe gradients.isTrained(bias) ? gradients.claim(bias) : nil
       unsafe forEachPart(of: decoder, x, scores) { columns in
         let width = columns.count
-        // From scores to their gradient, in place.
-        forEachBlock(of: space) { rows in
-          for row in rows {
-            let scores = unsafe scores + row * width
-            let factor = Float(Double(term.seed) / normalisers[row].sum)
-            unsafe kernels.pointee.softmax_scaled(
-              scores, width, normalisers[row].largest, factor)
-            if columns.contains(Int(targets[row])) {
-              unsafe scores[Int(targets[row]) - columns.lowerBound] -= term.seed
-            }
-          }
-        }
+        unsafe differentiate(scores, columns, targets, normalisers, seed: term.seed, of: space)
         let start = columns.lowerBound * x.columns
         unsafe productBackward(
           x, decoder.table + start, outputs: width, isRounded: decoder.isRounded, scores,
@@ -105,8 +97,94 @@ extension Tape {
           }
         }
       }
+      if waits {
+        let finish = { [self] (uses: EmbeddingUses?) in
+          let target = unsafe gradients.claim(table)
+          unsafe forEachPart(of: decoder, x, scores) { columns in
+            unsafe differentiate(
+              scores, columns, targets, normalisers, seed: term.seed, of: space)
+            unsafe tableGradient(
+              x, scores, columns, uses, isRounded: decoder.isRounded,
+              into: (target.pointer + columns.lowerBound * x.columns, target.adds))
+          }
+        }
+        if hasOtherWriters(table) {
+          tiedDecoders[table.entries.lowerBound] = finish
+        } else {
+          finish(nil)
+        }
+      }
     }
     return term
+  }
+
+  /// From scores of some outputs to their gradient, in place.
+  private func differentiate(
+    _ scores: UnsafeMutablePointer<Float>, _ columns: Range<Int>, _ targets: [Int32],
+    _ normalisers: [Normaliser], seed: Float, of space: RowSpace
+  ) {
+    forEachBlock(of: space) { rows in
+      for row in rows {
+        let scores = unsafe scores + row * columns.count
+        let factor = Float(Double(seed) / normalisers[row].sum)
+        unsafe kernels.pointee.softmax_scaled(
+          scores, columns.count, normalisers[row].largest, factor)
+        if columns.contains(Int(targets[row])) {
+          unsafe scores[Int(targets[row]) - columns.lowerBound] -= seed
+        }
+      }
+    }
+  }
+
+  /// The gradient of some rows of the table, summed over segments: of each what the decoder and then what the
+  /// embedding gives.
+  private func tableGradient(
+    _ x: Tensor, _ dy: UnsafeMutablePointer<Float>, _ columns: Range<Int>, _ uses: EmbeddingUses?,
+    isRounded: Bool, into target: (pointer: UnsafeMutablePointer<Float>, adds: Bool)
+  ) {
+    let inputs = x.columns
+    let bounds = x.space.segmentBounds
+    let tokens = uses?.space ?? x.space
+    precondition(
+      tokens.segmentCount == x.space.segmentCount, "tokens and guesses in other segments")
+    var segmentOfToken: [Int: Int] = [:]
+    for (segment, (lower, upper)) in zip(
+      tokens.segmentBounds, tokens.segmentBounds.dropFirst()
+    ).enumerated() where lower < upper { segmentOfToken[lower] = segment }
+    // As many as a product without segments takes, whose bits may follow that.
+    let height = weightTiles(outputs: columns.count, inputs: inputs)[0].outputs.count
+    let foldScratch = SegmentFold.scratch(
+      count: height * inputs, segments: x.space.segmentCount * 2)
+    workspace.reserveScratch(foldScratch + inputs)
+    let mark = workspace.arena.mark
+    let sums = unsafe RowSums(
+      dy, columns.count, x.base, inputs, x.space, isRounded: isRounded, on: self)
+    let all = 0..<columns.count
+    pool.run(all.partCount(of: height)) { task, worker in
+      let part = all.part(task, of: height)
+      let scratch = unsafe workspace.scratch(of: worker)
+      let fold = unsafe SegmentFold(
+        space: tokens, height: part.count, width: inputs, kernels: kernels)
+      unsafe fold(
+        into: target.pointer + part.lowerBound * inputs, stride: inputs, adds: target.adds,
+        scratch: scratch
+      ) { tokens, sum, stride in
+        let segment = segmentOfToken[tokens.lowerBound] ?? 0
+        let rows = bounds[segment]..<bounds[segment + 1]
+        if rows.isEmpty {
+          for row in 0..<part.count {
+            unsafe (sum + row * stride).update(repeating: 0, count: inputs)
+          }
+        } else {
+          unsafe sums(rows, part, 0..<inputs, sum, stride)
+        }
+        let words = columns.lowerBound + part.lowerBound..<columns.lowerBound + part.upperBound
+        unsafe uses?.add(
+          segment: segment, words, to: sum, stride: stride, scratch: scratch + foldScratch,
+          kernels)
+      }
+    }
+    workspace.arena.rewind(to: mark)
   }
 
   /// Makes the scores of all rows for some outputs after the others, `[rows, outputs]`, and calls `body` with each.

@@ -155,7 +155,7 @@ extension Tape {
   /// About eight tiles of whole rows, but not so few rows that a library's product loses speed (measured: 83 GFLOP/s a
   /// core with 48 rows, 90 with 96, 92 with 192), and whose bits depend on that cut. The kernels' own products are also
   /// cut by strips of columns, where there are more workers.
-  private func weightTiles(
+  func weightTiles(
     outputs: Int, inputs: Int
   ) -> [(outputs: Range<Int>, inputs: Range<Int>)] {
     let height = min(192, max(96, (outputs + 127) / 128 * 16))

@@ -14,7 +14,8 @@ enum BenchMLMCommand {
       Option("data", value: "FILE", takesMany: true, "Text, one sentence a line; plain or gzip."),
       Option("tokenizer", value: "SP.model", "A tokenizer; its ids are the vocabulary."),
       Option("layers", value: "N", default: "8", "Layers."),
-      Option("hidden", value: "N", default: "256", "Model width; the inner width is four times it."),
+      Option(
+        "hidden", value: "N", default: "256", "Model width; the inner width is four times it."),
       Option("heads", value: "N", default: "8", "Heads."),
       Option("length", value: "N", default: "128", "Tokens of every sequence."),
       Option("batch-size", value: "N", default: "32", "Sequences a step for each rank."),
