@@ -18,6 +18,12 @@ struct PlainLineEncoder: LineEncoder {
 extension Tokenizer {
   /// What encodes lines for one thread, as fast as is known for this tokenizer.
   package func lineEncoder() -> any LineEncoder {
-    (self as? SentencePieceTokenizer)?.fastLineEncoder() ?? PlainLineEncoder(tokenizer: self)
+    switch self {
+    case let tokenizer as SentencePieceTokenizer:
+      tokenizer.fastLineEncoder() ?? PlainLineEncoder(tokenizer: self)
+    case let tokenizer as PipelineTokenizer:
+      PipelineLineEncoder(tokenizer) ?? PlainLineEncoder(tokenizer: self)
+    default: PlainLineEncoder(tokenizer: self)
+    }
   }
 }

@@ -4,14 +4,11 @@
 /// can depend on the sum before it. A word is kept with how far the best way leads at each place of it:
 /// where that is more than all roundings together can be, the search would find the kept way.
 struct UnigramWordCache {
-  /// Longer words are searched each time.
-  private static let byteLimit = 32
   private static let pieceLimit = 10
-  private static let slotBits = 16
 
   private let unigram: Unigram<Float>
-  /// By slot: the bytes of its word, zeros behind them.
-  private var keys: [SIMD4<UInt64>]
+  private var slots = WordSlots()
+  /// By place.
   private var pieceCounts: [UInt8]
   private var pieces: [Int32]
   /// The sum before the word has to be less than this, without sign; −1 if no sum is.
@@ -23,11 +20,9 @@ struct UnigramWordCache {
   init?(_ unigram: Unigram<Float>) {
     guard unigram.cutsAtMarks else { return nil }
     self.unigram = unigram
-    let slots = 1 << UnigramWordCache.slotBits
-    keys = .init(repeating: .zero, count: slots)
-    pieceCounts = .init(repeating: 0, count: slots)
-    pieces = .init(repeating: 0, count: slots * UnigramWordCache.pieceLimit)
-    reaches = .init(repeating: 0, count: slots)
+    pieceCounts = .init(repeating: 0, count: WordSlots.count)
+    pieces = .init(repeating: 0, count: WordSlots.count * UnigramWordCache.pieceLimit)
+    reaches = .init(repeating: 0, count: WordSlots.count)
   }
 
   /// Appends the ids of a text, as ``Unigram/encode(_:into:)`` does.
@@ -51,15 +46,11 @@ struct UnigramWordCache {
   private mutating func encode(
     word: ArraySlice<UInt8>, from score: Float, into ids: inout [Int32]
   ) -> Float {
-    guard word.count <= UnigramWordCache.byteLimit else {
+    guard word.count <= WordSlots.byteLimit else {
       return unigram.encode(word, from: score, best: &best, into: &ids)
     }
-    let key = UnigramWordCache.key(word)
-    let slot = UnigramWordCache.slot(key)
-    if keys[slot] != key {
-      keys[slot] = key
-      keep(word, in: slot)
-    }
+    let (slot, isKnown) = slots.place(of: word)
+    if !isKnown { keep(word, in: slot) }
     guard abs(score) < reaches[slot] else {
       return unigram.encode(word, from: score, best: &best, into: &ids)
     }
@@ -71,28 +62,6 @@ struct UnigramWordCache {
       sum = unigram.scores[piece] + sum
     }
     return sum
-  }
-
-  /// The bytes of a word, of which none is zero, in four numbers.
-  private static func key(_ word: ArraySlice<UInt8>) -> SIMD4<UInt64> {
-    var key = SIMD4<UInt64>.zero
-    var shift: UInt64 = 0
-    var lane = 0
-    for byte in word {
-      key[lane] |= UInt64(byte) << shift
-      shift += 8
-      if shift == 64 { (shift, lane) = (0, lane + 1) }
-    }
-    return key
-  }
-
-  private static func slot(_ key: SIMD4<UInt64>) -> Int {
-    var hash = key[0] &* 0x9E37_79B9_7F4A_7C15
-    for lane in 1..<4 {
-      hash = (hash ^ (hash >> 29) ^ key[lane]) &* 0xBF58_476D_1CE4_E5B9
-    }
-    hash ^= hash >> 32
-    return Int((hash &* 0x94D0_49BB_1331_11EB) >> UInt64(64 - slotBits))
   }
 
   /// The best way to a place of a word, its sum exact but for the roundings of doubles.
