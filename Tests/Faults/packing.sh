@@ -64,7 +64,7 @@ while ((killed < times && !failed)); do
   wait "$job" 2>/dev/null || status=$?
   if ((status == 137)); then
     killed=$((killed + 1))
-    if compgen -G "$out/*/.sorting/*" >/dev/null; then sorting=$((sorting + 1)); fi
+    if compgen -G "$out/*/.sorting" >/dev/null; then sorting=$((sorting + 1)); fi
     if compgen -G "$out/*/*/.*partial" >/dev/null; then half=$((half + 1)); fi
     # What goes by its name is whole.
     for shard in "$out"/*/*/*.tokens; do
@@ -84,9 +84,9 @@ done
 if [[ -e $out && $failed == 0 ]]; then
   options=()
   ((kind)) && options=(--drop-duplicates)
-  "$program" "${arguments[@]}" ${options[@]+"${options[@]}"} --out "$out" >/dev/null || failed=1
+  "$program" "${arguments[@]}" ${options[@]+"${options[@]}"} --out "$out" >/dev/null 2>&1 || failed=1
   check
 fi
-printf '%d kills, %d of them while duplicates were sorted, %d with shards half written; %d runs went on to their end%s\n' \
+printf '%d kills, %d of them while duplicates were looked for, %d with shards half written; %d runs went on to their end%s\n' \
   "$killed" "$sorting" "$half" "$finished" "$( ((failed)) && echo ': NOT ALL as an unbroken one' || echo ', with the files of an unbroken one')"
 exit "$failed"

@@ -30,7 +30,7 @@ struct BlockEncoder {
   private let unknown: Int32
 
   init(_ tokenizer: any Tokenizer) {
-    encoder = PlainLineEncoder(tokenizer: tokenizer)
+    encoder = tokenizer.lineEncoder()
     unknown = tokenizer.specials.unknown
   }
 

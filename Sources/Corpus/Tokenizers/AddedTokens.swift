@@ -20,6 +20,15 @@ struct AddedTokens: Sendable {
       .mapValues { $0.sorted { $0.content.count > $1.content.count } }
   }
 
+  var isEmpty: Bool { byFirst.isEmpty }
+
+  /// Whether no token has white space in it.
+  var haveNoSpace: Bool {
+    byFirst.values.allSatisfy { tokens in
+      tokens.allSatisfy { !$0.content.contains(where: \.properties.isWhitespace) }
+    }
+  }
+
   enum Segment {
     case token(Int32)
     case text(Range<Int>)

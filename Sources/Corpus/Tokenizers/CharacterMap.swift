@@ -83,6 +83,27 @@ struct CharacterMap: Sendable {
     return nil
   }
 
+  /// The longest key that `text` has at a place, and its result; nil if there is none.
+  func longest(_ text: ArraySlice<UInt8>, from start: Int) -> (
+    length: Int, result: ArraySlice<UInt8>
+  )? {
+    var found: (length: Int, value: Int)?
+    var place = CharacterMap.offset(units[0])
+    for index in start..<text.endIndex {
+      let byte = text[index]
+      if byte == 0 { break }
+      place ^= Int(byte)
+      let unit = units[place]
+      guard CharacterMap.label(unit) == UInt32(byte) else { break }
+      place ^= CharacterMap.offset(unit)
+      if CharacterMap.hasValue(unit) {
+        found = (index - start + 1, CharacterMap.value(units[place]))
+      }
+    }
+    guard let found else { return nil }
+    return (found.length, results[found.value...].prefix { $0 != 0 })
+  }
+
   /// Rewrites `text`, a grapheme at a time as the Rust library does.
   ///
   /// A grapheme of fewer than six bytes that begins with a key is replaced whole, even by the result of

@@ -13,7 +13,7 @@ struct PipelineTokenizer: Tokenizer {
   let files: [(name: String, bytes: [UInt8])]
   /// The piece of each id.
   private let pieces: [String]
-  private let stages: Stages
+  let stages: Stages
 
   /// What stands between a text and its ids.
   struct Stages: Sendable {

@@ -20,6 +20,17 @@ struct SentencePieceFile {
   /// The compiled rules of normalisation; empty if there are none.
   private(set) var characterMap: [UInt8] = []
 
+  /// What normalisation does beside following the rules.
+  private(set) var normalizer = NormalizerSettings()
+
+  struct NormalizerSettings {
+    var addsMark = true
+    var removesBlanks = true
+    var escapesBlanks = true
+    /// The mark goes behind words.
+    var marksEnd = false
+  }
+
   /// Takes the bytes of a file; nil if they are no such message.
   init?(_ bytes: [UInt8]) {
     guard let fields = ProtocolBuffer.fields(bytes[...]) else { return nil }
@@ -32,9 +43,13 @@ struct SentencePieceFile {
         guard let trainer = ProtocolBuffer.fields(bytes) else { return nil }
         for case (3, .integer(let kind)) in trainer { isUnigram = kind == 1 }
         for case (35, .integer(let flag)) in trainer { hasByteFallback = flag != 0 }
+        for case (24, .integer(let flag)) in trainer { normalizer.marksEnd = flag != 0 }
       case (3, .bytes(let bytes)):
-        guard let normalizer = ProtocolBuffer.fields(bytes) else { return nil }
-        for case (2, .bytes(let map)) in normalizer { characterMap = Array(map) }
+        guard let fields = ProtocolBuffer.fields(bytes) else { return nil }
+        for case (2, .bytes(let map)) in fields { characterMap = Array(map) }
+        for case (3, .integer(let flag)) in fields { normalizer.addsMark = flag != 0 }
+        for case (4, .integer(let flag)) in fields { normalizer.removesBlanks = flag != 0 }
+        for case (5, .integer(let flag)) in fields { normalizer.escapesBlanks = flag != 0 }
       default: break
       }
     }

@@ -9,12 +9,15 @@ struct Unigram<Score: BinaryFloatingPoint & Sendable>: Sendable {
     var score: Score
   }
 
-  private let trie: PieceTrie
+  let trie: PieceTrie
   /// By the values in the trie.
-  private let ids: [Int32]
-  private let scores: [Score]
-  private let unknown: Int32
-  private let unknownScore: Score
+  let ids: [Int32]
+  let scores: [Score]
+  let unknown: Int32
+  let unknownScore: Score
+  /// Whether the best way through a text goes through the places before all marks (U+2581) in it: the
+  /// mark is a piece, and no piece has one but at its start.
+  let cutsAtMarks: Bool
 
   /// - Parameters:
   ///   - pieces: Distinct pieces.
@@ -28,6 +31,11 @@ struct Unigram<Score: BinaryFloatingPoint & Sendable>: Sendable {
     scores = pieces.map(\.score)
     self.unknown = unknown
     self.unknownScore = unknownScore
+    let mark: [UInt8] = [0xE2, 0x96, 0x81]
+    let isMarkWithin = pieces.contains { piece in
+      piece.text.indices.dropFirst().contains { piece.text[$0...].starts(with: mark) }
+    }
+    cutsAtMarks = trie.value(of: mark) != nil && !isMarkWithin && !ids.contains(unknown)
   }
 
   /// Appends the ids of `text`, valid UTF-8, to `ids`. A run of unknown characters is one unknown.
@@ -36,7 +44,28 @@ struct Unigram<Score: BinaryFloatingPoint & Sendable>: Sendable {
   ///
   /// - Complexity: O(`n` · the longest piece).
   func encode(_ text: [UInt8], into result: inout [Int32]) {
-    var best = [Step](repeating: Step(), count: text.count + 1)
+    var best: [Step] = []
+    _ = encode(text[...], from: 0, best: &best, into: &result)
+  }
+
+  /// The same of a text before which the sum of scores is `start`.
+  ///
+  /// - Parameter best: Room for the search.
+  /// - Returns: The sum of scores behind the text.
+  func encode(
+    _ text: ArraySlice<UInt8>, from score: Score, best: inout [Step], into result: inout [Int32]
+  ) -> Score {
+    search(text, from: score, best: &best)
+    appendPath(best, of: text, into: &result)
+    return best[text.count].score
+  }
+
+  /// Finds the best ways to all places of a text.
+  private func search(_ slice: ArraySlice<UInt8>, from score: Score, best: inout [Step]) {
+    let text = slice.span
+    best.removeAll(keepingCapacity: true)
+    best.append(Step(score: score))
+    for _ in text.indices { best.append(Step()) }
     var start = 0
     while start < text.count {
       let soFar = best[start].score
@@ -55,11 +84,10 @@ struct Unigram<Score: BinaryFloatingPoint & Sendable>: Sendable {
       if !isCovered { best[next].offer(Step(score: unknownScore + soFar, start: start)) }
       start = next
     }
-    appendPath(best, of: text, into: &result)
   }
 
   /// The best way to a place: its score, and its last piece.
-  private struct Step {
+  struct Step {
     var score: Score = 0
     var start = -1
     /// −1 for an unknown character.
@@ -70,14 +98,16 @@ struct Unigram<Score: BinaryFloatingPoint & Sendable>: Sendable {
     }
   }
 
-  private func appendPath(_ best: [Step], of text: [UInt8], into result: inout [Int32]) {
+  private func appendPath(
+    _ best: [Step], of text: ArraySlice<UInt8>, into result: inout [Int32]
+  ) {
     let before = result.count
     var end = text.count
     var unknownEnd: Int?
     func appendUnknown(from start: Int) {
       guard let end = unknownEnd else { return }
       // Characters that are unknown each may still be a piece together.
-      let piece = trie.value(of: text[start..<end])
+      let piece = trie.value(of: text[(text.startIndex + start)..<(text.startIndex + end)])
       result.append(piece.map { ids[Int($0)] } ?? unknown)
       unknownEnd = nil
     }

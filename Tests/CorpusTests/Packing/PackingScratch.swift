@@ -73,14 +73,17 @@ func expectedIds(
     }
   }
   for text in texts {
-    var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    // Bytes, since a carriage return and a line feed are one Character.
+    var lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+      .map { String(Substring($0)) }
     if lines.last == "" { lines.removeLast() }
     for line in lines {
       if line.utf8.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) {
         end()
         continue
       }
-      let line = line.hasSuffix("\r") ? String(line.dropLast()) : line
+      let bytes = Array(line.utf8)
+      let line = bytes.last == 0x0D ? String(decoding: bytes.dropLast(), as: UTF8.self) : line
       if dropDuplicates, !seen.insert(line).inserted {
         duplicates += 1
         continue

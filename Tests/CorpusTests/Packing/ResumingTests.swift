@@ -31,7 +31,7 @@ import Testing
   func stoppedAnywhereARunEndsWithTheSameFiles(dropDuplicates: Bool) throws {
     try withFolder { folder in
       var inputs: [String] = []
-      for (index, lines) in [60, 0, 25].enumerated() {
+      for (index, lines) in [120, 0, 40].enumerated() {
         inputs.append("\(folder)/\(index).txt")
         try Data(someText(lines: lines, seed: 9).utf8).write(to: URL(filePath: inputs[index]))
       }

@@ -1,0 +1,79 @@
+import Corpus
+import Determinism
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct LineEncoderTests {
+  private func fixture(_ name: String) throws -> any Tokenizer {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    return try TokenizerLoader.load(
+      folder.appending(path: "Tokenizers/Fixtures/\(name)").path)
+  }
+
+  /// The lines that `encoder` and `tokenizer` encode differently.
+  private func differing(_ lines: [String], _ tokenizer: any Tokenizer) -> [String] {
+    var encoder = tokenizer.lineEncoder()
+    return lines.filter { line in
+      var ids: [Int32] = [7]
+      encoder.encode(Array(line.utf8)[...], into: &ids)
+      return ids != [7] + tokenizer.encode(line)
+    }
+  }
+
+  /// Words of few letters and of what normalisation changes, so that many come again, in lines of up to
+  /// 40: blanks of many kinds, marks, what composes, what vanishes, what no piece has.
+  private func lines(count: Int, seed: UInt64) -> [String] {
+    let parts = [
+      "a", "e", "n", "t", "s", "the", "ing", "ß", "é", "e\u{301}", "\u{301}", "Å", "ﬁ", "①",
+      "\u{200B}",
+      "\u{AD}", "\u{A0}", "\u{3000}", "\t", "▁", "▁▁", "\u{FEFF}", "日", "本", "가", "\u{1100}", "क",
+      "्",
+      "\u{600}", "ا", "я", "й", "и\u{306}", "😀", "👩\u{200D}🔬", "½", "…", "\u{FB2A}", "\u{1}",
+      "\u{7F}",
+      "\u{FFFD}", "\u{FFFE}", "\u{10FFFF}", "０", "ｱ", "\u{A8}", "~", "～", "<s>", "<unk>", "<mask>",
+      "▁the",
+    ]
+    var random = RandomStream(seed: seed, ["lines"])
+    return (0..<count).map { _ in
+      var line = ""
+      for _ in 0..<random.below(40) {
+        for _ in 0...random.below(4) { line += parts[random.below(parts.count)] }
+        line += [" ", " ", " ", " ", " ", " ", "  ", ""][random.below(8)]
+      }
+      return line
+    }
+  }
+
+  @Test(arguments: ["sentencepiece", "unigram", "xlmr", "uncased", "cased"])
+  func linesAreEncodedAsByTheTokenizer(name: String) throws {
+    let tokenizer = try fixture(name)
+    #expect(differing(lines(count: 3000, seed: 1), tokenizer) == [])
+    #expect(
+      differing(["", " ", "\u{0}", "a\u{0}b", "  a  b ", "▁", "a\u{0} the the"], tokenizer) == [])
+    // The sum of scores grows over a long line, and with it how it is rounded.
+    let long = lines(count: 500, seed: 2).joined(separator: " ")
+    #expect(differing([long, long], tokenizer) == [])
+  }
+
+  @Test(.enabled(if: SharedFiles.isPresent), arguments: ["sp32k", "xlmr"])
+  func textsOfManyLanguagesAreEncodedAsByTheTokenizer(name: String) throws {
+    let tokenizer =
+      name == "sp32k"
+      ? try TokenizerLoader.load(SharedFiles.path("data/tokenizers/sp32k.model"))
+      : try fixture(name)
+    let folder = SharedFiles.path("data/text")
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+    #expect(files.count > 40)
+    for file in files {
+      let text = try TextFile(reading: folder + "/" + file)
+      var lines: [String] = []
+      var ranges = text.lines
+      while let range = ranges.next(), lines.count < 300 {
+        lines.append(String(decoding: text.bytes[range], as: UTF8.self))
+      }
+      // Some lines together too: sums of scores are greater there.
+      #expect(differing(lines + [lines.joined(separator: " ")], tokenizer) == [], "\(file)")
+    }
+  }
+}
