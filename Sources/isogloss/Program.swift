@@ -15,7 +15,8 @@ enum Program {
     commands: [
       SampleCommand.command, TrainCommand.command, ReplayCommand.command, EstimateCommand.command,
       EvaluateCommand.command, PredictCommand.command,
-      ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
+      ScoreCommand.command, TokenizerTrainCommand.command,
+      TokenizerCommand.encode, TokenizerCommand.compare,
       CheckpointCommand.command, CheckpointCommand.verify,
       BenchTrainCommand.command, BenchPredictCommand.command, BenchKernelsCommand.command,
       BenchCollectivesCommand.command,
@@ -31,6 +32,7 @@ enum Program {
     case "evaluate": try EvaluateCommand.run(arguments)
     case "predict": try PredictCommand.run(arguments)
     case "score": try ScoreCommand.run(arguments)
+    case "tokenizer train": try TokenizerTrainCommand.run(arguments)
     case "tokenizer encode": try TokenizerCommand.runEncode(arguments)
     case "tokenizer compare": try TokenizerCommand.runCompare(arguments)
     case "checkpoint inspect": try CheckpointCommand.run(arguments)
