@@ -32,7 +32,7 @@ struct SentencePieceTraining {
     // Well below the 2³¹ from which on the library needs it, since the count is an estimate.
     training.is_large = expectedBytes > 1 << 30
     training.character_coverage = characterCoverage
-    training.sentence_bytes = Int32(TrainingLines.byteLimit)
+    training.sentence_bytes = Int32(TrainingFeed.partLimit)
 
     var count = 0
     var reason = [CChar](repeating: 0, count: 1000)
@@ -53,11 +53,21 @@ struct SentencePieceTraining {
     return unsafe Array(UnsafeBufferPointer(start: bytes, count: count))
   }
 
-  /// A reason without the place in the library's source and the condition that failed, and on one line.
+  /// What a reason of the library says in numbers of ids, or its words on one line.
+  ///
+  /// The library counts pieces, which two ids are none of: `<pad>` and `<mask>`.
   static func plain(_ reason: String) -> String {
     let line = reason.split(whereSeparator: \.isNewline).joined(separator: " ")
-    // `Internal: trainer_interface.cc(582) [condition] Words.`
-    guard let end = line.range(of: "] ")?.upperBound, end < line.endIndex else { return line }
-    return String(line[end...])
+    let numbers = line.split { !("0"..."9" ~= $0) }.compactMap { Int($0) }
+    if line.contains("required_chars. "), let needed = numbers.last {
+      return "it has characters for \(needed + 2) ids at least; ask for more, or for less coverage"
+    }
+    if line.contains("(vocab_size) >= (0)") {
+      return "it has more characters than that; ask for more ids, or for less coverage"
+    }
+    if line.contains("set it to a value <= "), let most = numbers.last {
+      return "it bears \(most + 2) ids at most; ask for fewer, or add text"
+    }
+    return line
   }
 }

@@ -14,7 +14,7 @@ public struct TokenizerTraining: Sendable, Equatable {
   public var seed: UInt64 = 1
 
   /// The values that ``vocabularySize`` may have.
-  public static let vocabularySizes = 16...8_000_000
+  public static let vocabularySizes = 8...8_000_000
 
   /// - Precondition: There is a text, each has files, and their languages differ.
   public init(texts: [TrainingText]) {
@@ -45,7 +45,7 @@ public struct TokenizerTraining: Sendable, Equatable {
       characterCoverage > 0 && characterCoverage <= 1, "coverage of \(characterCoverage)")
     let place = try TokenizerDirectory(new: directory)
 
-    progress("counting the lines of \(texts.count) languages")
+    progress("counting the lines of \(texts.count) \(texts.count == 1 ? "language" : "languages")")
     var sizes: [TrainingText.Size] = []
     for text in texts {
       let size = try text.size()
@@ -61,7 +61,7 @@ public struct TokenizerTraining: Sendable, Equatable {
     }
 
     let drawn = draw.quotas.reduce(0, +)
-    progress("training \(vocabularySize) pieces (\(kind.rawValue)) on \(drawn) lines")
+    progress("training \(vocabularySize) ids (\(kind.rawValue)) on \(drawn) lines")
     let training = SentencePieceTraining(
       kind: kind, pieceCount: Int32(vocabularySize - 2), characterCoverage: characterCoverage,
       expectedBytes: Int(min(expectedBytes, 0x1p60)))
@@ -74,7 +74,7 @@ public struct TokenizerTraining: Sendable, Equatable {
       case .refused(let reason):
         throw CorpusError(
           .data, directory,
-          "no tokenizer of \(vocabularySize) ids can be trained on this text: \(reason) (sizes without <pad> and <mask>)"
+          "this text does not make a tokenizer of \(vocabularySize) ids: \(reason)"
         )
       }
     }
