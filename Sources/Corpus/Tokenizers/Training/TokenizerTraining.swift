@@ -79,7 +79,10 @@ public struct TokenizerTraining: Sendable, Equatable {
       }
     }
     guard let tokenizer = TrainedTokenizer(model) else {
-      throw CorpusError(.data, directory, "SentencePiece made a model that is none of XLM-R's kind")
+      throw CorpusError(
+        .data, directory,
+        "SentencePiece made a model with a piece that is spelt as a special token such as <mask>; take those out of the text"
+      )
     }
 
     progress("writing \(directory) and measuring it")

@@ -16,7 +16,7 @@ struct TrainedTokenizer {
   /// The pieces by id.
   private let pieces: [(text: String, score: Float)]
 
-  /// Takes the bytes of a model file; nil if they are none of XLM-R's special tokens and valid pieces.
+  /// Takes the bytes of a model file; nil if one is spelt as a special token, or is not valid.
   init?(_ model: [UInt8]) {
     guard let file = SentencePieceFile(model), file.pieces.count > 3 else { return nil }
     var pieces = TrainedTokenizer.opening.map { ($0, Float(0)) }
@@ -24,6 +24,8 @@ struct TrainedTokenizer {
       guard piece.kind == .normal, let text = String(validating: piece.text, as: UTF8.self) else {
         return nil
       }
+      // Rules of normalisation can spell one from other characters.
+      if text == TrainedTokenizer.mask || TrainedTokenizer.opening.contains(text) { return nil }
       pieces.append((text, piece.score))
     }
     pieces.append((TrainedTokenizer.mask, 0))

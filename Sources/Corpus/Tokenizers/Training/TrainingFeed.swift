@@ -1,7 +1,8 @@
 /// The drawn lines of all languages, in the order of languages, files and lines, as the trainer library can take them.
 ///
 /// The library ends the process over words of very many characters, and over text without any that it keeps; it leaves
-/// out lines with U+2585, which it uses itself. So long lines are handed out in parts, and U+2585 as blanks.
+/// out lines with U+2585, which it uses itself; and it may learn a piece that is spelt as a special token. So long lines
+/// are handed out in parts, U+2585 as a blank, and the names of special tokens with a blank in them.
 @safe final class TrainingFeed {
   /// The bytes of the longest part of a line.
   static let partLimit = 4096
@@ -100,14 +101,7 @@
   }
 
   private func take(_ next: [UInt8]) {
-    line = next
-    var start = 0
-    while let place = line[start...].firstIndex(of: 0xE2) {
-      start = place + 1
-      if line[place...].starts(with: [0xE2, 0x96, 0x85]) {
-        line.replaceSubrange(place..<place + 3, with: [0x20, 0x20, 0x20])
-      }
-    }
+    line = TrainingFeed.rewritten(next)
     if hasLetters { return }
     hasLetters = String(decoding: line, as: UTF8.self).unicodeScalars.contains {
       switch $0.properties.generalCategory {
@@ -115,5 +109,25 @@
       default: false
       }
     }
+  }
+
+  /// What must not reach the library, and what does in its place.
+  private static let rewrites: [(from: [UInt8], to: [UInt8])] =
+    [([0xE2, 0x96, 0x85], [0x20])]
+    + ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].map {
+      (Array($0.utf8), [UInt8(ascii: "<"), 0x20] + $0.utf8.dropFirst())
+    }
+
+  static func rewritten(_ line: [UInt8]) -> [UInt8] {
+    var line = line
+    var start = 0
+    while let place = line[start...].firstIndex(where: { $0 == 0xE2 || $0 == 0x3C }) {
+      start = place + 1
+      for (from, to) in rewrites where line[place...].starts(with: from) {
+        line.replaceSubrange(place..<place + from.count, with: to)
+        break
+      }
+    }
+    return line
   }
 }
