@@ -51,11 +51,11 @@ enum TokenizerTrainCommand {
     if let kind = try arguments.choice("model-type", of: kinds).flatMap(SentencePieceKind.init) {
       training.kind = kind
     }
-    if let alpha = try number("sampling-alpha", arguments, "from 0 to 1", in: { 0...1 ~= $0 }) {
+    if let alpha = try number("sampling-alpha", arguments, in: 0...1) {
       training.samplingAlpha = alpha
     }
-    let isCoverage = { (value: Double) in value >= 0.5 && value <= 1 }
-    if let coverage = try number("character-coverage", arguments, "from 0.5 to 1", in: isCoverage) {
+    let coverages = TokenizerTraining.characterCoverages
+    if let coverage = try number("character-coverage", arguments, in: coverages) {
       training.characterCoverage = coverage
     }
     if let limit = try arguments.integer("sentences", in: 1...Int.max) {
@@ -105,12 +105,13 @@ enum TokenizerTrainCommand {
   }
 
   private static func number(
-    _ option: String, _ arguments: ParsedArguments, _ range: String, in isInRange: (Double) -> Bool
+    _ option: String, _ arguments: ParsedArguments, in range: ClosedRange<Double>
   ) throws -> Double? {
     guard let text = arguments.value(option) else { return nil }
-    guard let value = Double(text), isInRange(value) else {
+    guard let value = Double(text), range.contains(value) else {
       throw UsageError(
-        "--\(option) must be a number \(range), found '\(text)'", command: program)
+        "--\(option) must be a number from \(range.lowerBound) to \(range.upperBound), "
+          + "found '\(text)'", command: program)
     }
     return value
   }

@@ -12,7 +12,7 @@ import Testing
     try withFolder { folder in
       var training = TokenizerTraining(texts: try inventedTexts(in: folder))
       training.kind = kind
-      training.vocabularySize = 300
+      training.vocabularySize = 200
       let report = try training.run(to: folder + "/a")
       #expect(try training.run(to: folder + "/b") == report)
       let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/a").sorted()
@@ -30,25 +30,25 @@ import Testing
       let json = try TokenizerLoader.load(folder + "/a")
       let model = try TokenizerLoader.load(folder + "/a/sentencepiece.bpe.model")
       #expect(json.files.map(\.name).contains("tokenizer.json"))
-      let specials = SpecialTokens(start: 0, end: 2, padding: 1, unknown: 3, mask: 299)
+      let specials = SpecialTokens(start: 0, end: 2, padding: 1, unknown: 3, mask: 199)
       #expect(json.specials == specials && model.specials == specials)
-      #expect(json.vocabularySize == 300 && model.vocabularySize == 300)
-      for id in 0..<Int32(300) { #expect(json.piece(of: id) == model.piece(of: id)) }
+      #expect(json.vocabularySize == 200 && model.vocabularySize == 200)
+      for id in 0..<Int32(200) { #expect(json.piece(of: id) == model.piece(of: id)) }
       for line in awkwardLines + (0..<200).map({ inventedLine(Script.allCases[$0 % 3], $0) }) {
         #expect(json.encode(line) == model.encode(line), "\(line.debugDescription)")
         let words = line.split(separator: " ").map(String.init)
         #expect(json.encode(words: words) == model.encode(words: words))
       }
       #expect(
-        json.encode("<mask>") == [299] && json.encode("中") == [json.encode("a")[0], 3].suffix(2))
+        json.encode("<mask>") == [199] && json.encode("中") == [json.encode("a")[0], 3].suffix(2))
     }
   }
 
   @Test func theSeedAndTheLinesDecideTheModel() throws {
     try withFolder { folder in
       var training = TokenizerTraining(texts: try inventedTexts(in: folder))
-      training.vocabularySize = 200
-      training.lineLimit = 150
+      training.vocabularySize = 150
+      training.lineLimit = 300
       func model(_ name: String) throws -> Data? {
         _ = try training.run(to: folder + "/" + name)
         return FileManager.default.contents(atPath: "\(folder)/\(name)/sentencepiece.bpe.model")
@@ -80,22 +80,24 @@ import Testing
   @Test func theReportCountsWordsPiecesAndUnknowns() throws {
     try withFolder { folder in
       let path = folder + "/en.txt"
-      // Four lines that count, 9 words, and one character that the coverage leaves out.
-      let text = "aba abb\n\n  \t\naba abb abc\r\n abba\u{3000}aba \nabc abb ж\n"
+      // Of each block 3 lines count and 6 words; the last line has a character that the coverage leaves out.
+      let block = "aba abb\n\n  \t\naba abb abc\r\n abba\u{3000}aba \n"
+      let text = String(repeating: block, count: 10) + "abc abb ж"
       try text.write(toFile: path, atomically: true, encoding: .utf8)
       var training = TokenizerTraining(texts: [TrainingText(language: "en", files: [path])])
       training.vocabularySize = 12
-      training.characterCoverage = 0.9
+      training.characterCoverage = 0.98
       let report = try training.run(to: folder + "/out")
       #expect(report.rows.map(\.language) == ["en", "all"])
       let row = report.rows[0]
-      #expect(row.lines == 4 && row.drawn == 4 && row.words == 9 && row.unknown == 1)
+      #expect(row.lines == 31 && row.drawn == 31 && row.words == 63 && row.unknown == 1)
       let tokenizer = try TokenizerLoader.load(folder + "/out")
-      let pieces = ["aba abb", "aba abb abc", "abba aba", "abc abb ж"].reduce(0) {
-        $0 + tokenizer.encode($1).count
-      }
+      let lines = ["aba abb", "aba abb abc", " abba\u{3000}aba "]
+      let pieces =
+        10 * lines.reduce(0) { $0 + tokenizer.encode($1).count }
+        + tokenizer.encode("abc abb ж").count
       #expect(row.pieces == pieces)
-      #expect(row.piecesPerWord == Double(pieces) / 9 && row.unknownRate == 1 / Double(pieces))
+      #expect(row.piecesPerWord == Double(pieces) / 63 && row.unknownRate == 1 / Double(pieces))
       #expect(report.text.contains("pieces/word"))
     }
   }

@@ -15,6 +15,8 @@ public struct TokenizerTraining: Sendable, Equatable {
 
   /// The values that ``vocabularySize`` may have.
   public static let vocabularySizes = 8...8_000_000
+  /// The values that ``characterCoverage`` may have, to which the library holds.
+  public static let characterCoverages = 0.98...1
 
   /// - Precondition: There is a text, each has files, and their languages differ.
   public init(texts: [TrainingText]) {
@@ -35,14 +37,14 @@ public struct TokenizerTraining: Sendable, Equatable {
   ///   - progress: Is told what begins, in a few words.
   /// - Throws: ``CorpusError`` for text that cannot be read, a vocabulary size or coverage that the text does not
   ///   bear, and a directory that cannot be written.
-  /// - Precondition: Sizes are positive, ``vocabularySize`` is one of ``vocabularySizes``, ``samplingAlpha`` is at least
-  ///   0, and ``characterCoverage`` above 0 and at most 1.
+  /// - Precondition: ``lineLimit`` is positive, ``samplingAlpha`` at least 0, ``vocabularySize`` one of
+  ///   ``vocabularySizes``, and ``characterCoverage`` one of ``characterCoverages``.
   public func run(
     to directory: String, progress: (String) -> Void = { _ in }
   ) throws(CorpusError) -> TokenizerReport {
     precondition(Self.vocabularySizes.contains(vocabularySize), "\(vocabularySize) ids")
     precondition(
-      characterCoverage > 0 && characterCoverage <= 1, "coverage of \(characterCoverage)")
+      Self.characterCoverages.contains(characterCoverage), "coverage of \(characterCoverage)")
     let place = try TokenizerDirectory(new: directory)
 
     progress("counting the lines of \(texts.count) \(texts.count == 1 ? "language" : "languages")")
