@@ -34,7 +34,7 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     .target(
       name: "CSentencePiece",
-      linkerSettings: [.linkedLibrary("sentencepiece")]),
+      linkerSettings: [.linkedLibrary("sentencepiece"), .linkedLibrary("sentencepiece_train")]),
     .target(
       name: "CKernels",
       cSettings: [

@@ -15,8 +15,8 @@ enum Program {
     commands: [
       SampleCommand.command, TrainCommand.command, ReplayCommand.command, EstimateCommand.command,
       EvaluateCommand.command, PredictCommand.command, FillMaskCommand.command,
-      ScoreCommand.command, TokenizerCommand.encode, TokenizerCommand.compare,
-      DataCommand.pack,
+      ScoreCommand.command, TokenizerTrainCommand.command, TokenizerCommand.encode,
+      TokenizerCommand.compare, DataCommand.pack,
       CheckpointCommand.command, CheckpointCommand.verify,
       BenchTrainCommand.command, BenchMLMCommand.command, BenchPredictCommand.command,
       BenchKernelsCommand.command,
@@ -34,6 +34,7 @@ enum Program {
     case "predict": try PredictCommand.run(arguments)
     case "fill-mask": try FillMaskCommand.run(arguments)
     case "score": try ScoreCommand.run(arguments)
+    case "tokenizer train": try TokenizerTrainCommand.run(arguments)
     case "tokenizer encode": try TokenizerCommand.runEncode(arguments)
     case "tokenizer compare": try TokenizerCommand.runCompare(arguments)
     case "data pack": try DataCommand.run(arguments)

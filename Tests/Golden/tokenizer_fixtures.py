@@ -16,7 +16,7 @@ import tempfile
 import unicodedata
 
 import sentencepiece
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertTokenizer, XLMRobertaTokenizer
 
 # Our own sentences, with what tokenizers stumble over. No line feed: files are read by line.
@@ -156,6 +156,21 @@ def write_sentencepiece(folder):
         made._tokenizer.save(str(folder / "xlmr" / "tokenizer.json"), pretty=False)
 
 
+def write_bpe(folder):
+    """A BPE of tokenizers' own training, runs of unknown characters one, and a mark before each word."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([
+        normalizers.NFKC(), normalizers.Prepend(" "), normalizers.Replace(Regex(" {2,}"), " "),
+        normalizers.Replace(Regex(" $"), ""), normalizers.Replace(" ", "\u2581")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    tokenizer.train_from_iterator(plain(LINES) * 4, trainers.BpeTrainer(
+        vocab_size=500, limit_alphabet=250, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")])
+    (folder / "bpe").mkdir(exist_ok=True)
+    tokenizer.save(str(folder / "bpe" / "tokenizer.json"), pretty=False)
+
+
 def write_unigram(folder):
     """A Unigram of tokenizers' own training, with normalisers in sequence and words apart."""
     tokenizer = Tokenizer(models.Unigram())
@@ -182,8 +197,10 @@ def main():
     write_wordpiece(folder)
     write_sentencepiece(folder)
     write_unigram(folder)
+    write_bpe(folder)
     paths = {"uncased": folder / "uncased", "cased": folder / "cased/tokenizer.json", "xlmr": folder / "xlmr/tokenizer.json",
-             "unigram": folder / "unigram/tokenizer.json", "sentencepiece": folder / "sentencepiece/sentencepiece.bpe.model"}
+             "unigram": folder / "unigram/tokenizer.json", "bpe": folder / "bpe/tokenizer.json",
+             "sentencepiece": folder / "sentencepiece/sentencepiece.bpe.model"}
     paths |= {name: pathlib.Path(path) for name, path in (other.split("=", 1) for other in sys.argv[2:])}
     for name, path in paths.items():
         text, of_words = load(path)

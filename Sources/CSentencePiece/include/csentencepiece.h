@@ -1,5 +1,6 @@
 #pragma once
-// A C front of the part of the SentencePiece library (C++) that reads a model and encodes text with it.
+// A C front of the parts of the SentencePiece library (C++) that read a model, encode text with it, and train one.
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,31 @@ ptrdiff_t csp_encode(
 // A model with byte fallback has no such text.
 ptrdiff_t csp_normalize(
     const csp_model *model, const uint8_t *text, size_t count, uint8_t *bytes, size_t capacity);
+
+// What to train. The ids of the unknown, opening and closing piece are 0, 1 and 2, and the normalisation is nmt_nfkc.
+typedef struct csp_training {
+  // The number of pieces, those three included.
+  int32_t pieces;
+  // Byte pairs; else unigram.
+  bool is_bpe;
+  // Whether the sentences may be of more than 2³¹ characters.
+  bool is_large;
+  // The share of all characters that pieces are made of; the rarest others are unknown.
+  double character_coverage;
+  // Longer sentences are left out.
+  int32_t sentence_bytes;
+} csp_training;
+
+// Points `bytes` at the next sentence, which stays until the next call, and returns its count of bytes; -1 after the
+// last, -2 to give up.
+typedef ptrdiff_t (*csp_next)(void *context, const uint8_t **bytes);
+
+// Trains a model. Returns the bytes of its file, which `csp_free` takes, and their count; NULL if it fails: the reason
+// is then in `reason`, cut to `capacity` bytes with the final zero. Equal sentences give equal bytes, whatever the
+// number of processors. Sets the level of the library's log for the whole process.
+uint8_t *csp_train(
+    const csp_training *training, csp_next next, void *context, size_t *count, char *reason, size_t capacity);
+void csp_free(uint8_t *bytes);
 
 #ifdef __cplusplus
 }

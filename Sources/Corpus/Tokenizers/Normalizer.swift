@@ -11,6 +11,8 @@ indirect enum Normalizer: Sendable {
   case replace(pattern: [Unicode.Scalar], content: [Unicode.Scalar])
   /// Makes runs of two or more blanks one `content`.
   case replaceBlanks(content: [Unicode.Scalar])
+  /// Drops the last scalar if it is a blank.
+  case dropFinalBlank
   case prepend([Unicode.Scalar])
   case characterMap(CharacterMap)
 
@@ -28,6 +30,7 @@ indirect enum Normalizer: Sendable {
       return Array(rest)
     case .replace(let pattern, let content): return replace(pattern, by: content, in: text)
     case .replaceBlanks(let content): return replaceBlanks(by: content, in: text)
+    case .dropFinalBlank: return text.last == " " ? text.dropLast() : text
     case .prepend(let content): return text.isEmpty ? text : content + text
     case .characterMap(let map): return map.normalize(text)
     }

@@ -1,5 +1,5 @@
 extension PipelineTokenizer {
-  /// Reads a `tokenizer.json` of the models WordPiece and Unigram.
+  /// Reads a `tokenizer.json` of the models WordPiece, Unigram and BPE.
   ///
   /// - Parameters:
   ///   - name: The file's name in `files`.
@@ -17,11 +17,12 @@ extension PipelineTokenizer {
     }
     // Models from before the field was written tell themselves by their members.
     let isUnigram = model["vocab"]?.array != nil
-    let kind = model["type"]?.string ?? (isUnigram ? "Unigram" : "WordPiece")
+    let usual = isUnigram ? "Unigram" : model["merges"] == nil ? "WordPiece" : "BPE"
+    let kind = model["type"]?.string ?? usual
     let (vocabulary, unknown, stage): (PieceIDs, Int32, Model)
     switch kind {
     case "WordPiece":
-      vocabulary = try PieceIDs(reader.wordPieces(model), path: path)
+      vocabulary = try PieceIDs(reader.numberedPieces(model), path: path)
       let name = model["unk_token"]?.string ?? "[UNK]"
       guard let id = vocabulary[name] else {
         throw reader.wrong("model.unk_token", "\(name.debugDescription) is not in the vocabulary")
@@ -37,9 +38,14 @@ extension PipelineTokenizer {
       vocabulary = try PieceIDs(scored.map(\.piece), path: path)
       unknown = try reader.unknown(model, count: scored.count)
       stage = .unigram(try reader.unigram(scored, unknown: unknown))
+    case "BPE":
+      vocabulary = try PieceIDs(reader.numberedPieces(model), path: path)
+      let model = try reader.bytePairs(model, vocabulary)
+      unknown = model.unknown
+      stage = .bytePairs(model)
     default:
       throw reader.wrong(
-        "model.type", "\(kind.debugDescription) is not supported; use WordPiece or Unigram")
+        "model.type", "\(kind.debugDescription) is not supported; use WordPiece, Unigram or BPE")
     }
     let pieces = try reader.joined(vocabulary, added)
     let specials = try TokenizerSettings(files).specials(path: path, unknown: unknown) {
@@ -97,8 +103,8 @@ struct TokenizerJSON {
 
   // MARK: Vocabularies
 
-  /// The pieces of a WordPiece model, in the order of their ids.
-  func wordPieces(_ model: JSONText) throws(CorpusError) -> [String] {
+  /// The pieces of a WordPiece or BPE model, in the order of their ids.
+  func numberedPieces(_ model: JSONText) throws(CorpusError) -> [String] {
     guard let members = model["vocab"]?.members else {
       throw wrong("model.vocab", "is not an object of pieces and ids")
     }

@@ -6,6 +6,7 @@ struct PipelineTokenizer: Tokenizer {
   enum Model: Sendable {
     case wordPiece(WordPiece)
     case unigram(Unigram<Double>)
+    case bytePairs(BytePairs)
   }
 
   let vocabularySize: Int
@@ -62,6 +63,7 @@ struct PipelineTokenizer: Tokenizer {
           switch stages.model {
           case .wordPiece(let model): model.encode(word.text, into: &ids)
           case .unigram(let model): model.encode(word.text.utf8, into: &ids)
+          case .bytePairs(let model): model.encode(word.text, into: &ids)
           }
         }
       }

@@ -38,7 +38,10 @@ extension TokenizerJSON {
         return .replace(pattern: Array(pattern.unicodeScalars), content: content)
       }
       if json["pattern"]?["Regex"]?.string == " {2,}" { return .replaceBlanks(content: content) }
-      throw wrong("\(place).pattern", "is not supported; use a string, or the expression ‘ {2,}’")
+      if json["pattern"]?["Regex"]?.string == " $", content.isEmpty { return .dropFinalBlank }
+      throw wrong(
+        "\(place).pattern",
+        "is not supported; use a string, the expression ‘ {2,}’, or ‘ $’ with no content")
     case let other: throw unsupported(other, at: place)
     }
   }

@@ -8,7 +8,8 @@ import Testing
 @Suite struct TokenizerTests {
   @Test(arguments: [
     ("uncased", "uncased"), ("uncased/vocab.txt", "uncased"), ("cased", "cased"),
-    ("cased/tokenizer.json", "cased"), ("unigram", "unigram"), ("xlmr", "xlmr"),
+    ("cased/tokenizer.json", "cased"), ("unigram", "unigram"), ("bpe", "bpe"),
+    ("xlmr", "xlmr"),
     ("sentencepiece", "sentencepiece"), ("sentencepiece/sentencepiece.bpe.model", "sentencepiece"),
   ])
   func awkwardLinesGiveTheReferencesIDs(tokenizer: String, reference: String) throws {
@@ -143,7 +144,7 @@ import Testing
       }
     }
     try expectError("a.json", "{", "JSON")
-    try expectError("b.json", "{\"model\": {\"type\": \"BPE\"}}", "BPE")
+    try expectError("b.json", "{\"model\": {\"type\": \"WordLevel\"}}", "WordLevel")
     try expectError(
       "c.json", "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"a\": 7}}}",
       "an id that is not in")
