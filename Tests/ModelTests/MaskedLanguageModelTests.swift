@@ -10,13 +10,19 @@ import Training
 /// Scores, losses, gradients and a short training of tiny masked language models against `transformers`, from
 /// checkpoints that it saved. `python3 Tests/Golden/masked_lm.py Tests/ModelTests/Fixtures` makes the files.
 @Suite struct MaskedLanguageModelTests {
-  static let families = ["bert", "xlm-roberta"]
+  /// Where a model of a real size is looked for.
+  static let large = ProcessInfo.processInfo.environment["ISOGLOSS_MASKED_LM_REFERENCE"]
+  static let families = large == nil ? ["bert", "xlm-roberta"] : ["xlm-roberta"]
+
+  private static func place(_ name: String) -> String { large.map { "\($0)/\(name)" } ?? fixture(name) }
+
+  private func place(_ name: String) -> String { Self.place(name) }
 
   private struct Expected {
     let file: SafetensorsFile
 
     init(_ family: String) throws {
-      file = try SafetensorsFile(fixture("expected-masked-\(family).safetensors"))
+      file = try SafetensorsFile(MaskedLanguageModelTests.place("expected-masked-\(family).safetensors"))
     }
 
     func floats(_ name: String) throws -> [Float] {
@@ -35,7 +41,7 @@ import Training
   }
 
   private func model(_ family: String) throws -> (TrainedModel, MaskedLanguageModel) {
-    let directory = fixture("masked-\(family)")
+    let directory = place("masked-\(family)")
     let config = try HuggingFaceConfig(directory: directory)
     let network = MaskedLanguageModel(try EncoderConfiguration(config, path: directory))
     var model = TrainedModel(
@@ -52,10 +58,14 @@ import Training
     var targets: [Int32] = []
     var space: RowSpace
 
-    init(_ expected: Expected, _ number: Int, segments: [Int] = [0, 27]) throws {
-      let ids = try expected.integers("ids")[27 * number..<27 * (number + 1)]
-      let wanted = try expected.integers("wanted")[27 * number..<27 * (number + 1)]
+    /// - Parameter segments: Bounds in sequences; nil for one segment.
+    init(_ expected: Expected, _ number: Int, segments inSequences: [Int]? = nil) throws {
       let bounds = try expected.integers("bounds").map(Int.init)
+      let segments = (inSequences ?? [0, bounds.count - 1]).map { bounds[$0] }
+      let tokenCount = bounds[bounds.count - 1]
+      let own = tokenCount * number..<tokenCount * (number + 1)
+      let ids = try expected.integers("ids")[own]
+      let wanted = try expected.integers("wanted")[own]
       let places = bounds.indices.dropLast().flatMap { index in
         (0..<bounds[index + 1] - bounds[index]).map { Int32($0) }
       }
@@ -84,17 +94,19 @@ import Training
     #expect(difference <= tolerance, "\(what): \(difference)", sourceLocation: sourceLocation)
   }
 
-  @Test(arguments: families, [[0, 27], [0, 5, 5, 15, 27]])
+  @Test(arguments: families, [[], [0, 1, 1, 3]])
   func scoresLossAndGradientsAgree(family: String, segments: [Int]) throws {
     let workspace = Workspace(kernels: .forTests, threadCount: 2)
     defer { workspace.stop() }
     let expected = try Expected(family)
     let (model, network) = try model(family)
-    let batch = try Batch(expected, 0, segments: segments)
+    let last = try expected.integers("bounds").count - 1
+    let batch = try Batch(expected, 0, segments: segments.isEmpty ? nil : segments + [last])
     let plain = Tape(workspace: workspace, parameters: model.parameters)
     let scores = network.scores(batch.input, rows: batch.rows, as: batch.space, on: plain)
     // Three layers of sums of at most 24 products of numbers of size one, in fp32.
-    expectClose(scores.array, try expected.floats("scores"), 5e-5, "scores")
+    let wantedScores = try expected.floats("scores")
+    expectClose(Array(scores.array.prefix(wantedScores.count)), wantedScores, 5e-5, "scores")
 
     let gradients = GradientBuffer(layout: network.layout)
     let tape = Tape(workspace: workspace, parameters: model.parameters, gradients: gradients)
@@ -102,7 +114,8 @@ import Training
       batch.input, rows: batch.rows, as: batch.space, targets: batch.targets, on: tape)
     let term = tape.terms[0]
     let weight = term.segmentWeights.reduce(0, +)
-    #expect(weight == Double(batch.rows.count) && term.segmentSums.count == segments.count - 1)
+    #expect(weight == Double(batch.rows.count))
+    #expect(term.segmentSums.count == max(1, segments.count))
     let loss = term.segmentSums.reduce(0, +) / weight
     #expect(abs(loss - Double(try expected.floats("loss")[0])) < 5e-6)
     term.seed = Float(1 / weight)
@@ -117,15 +130,16 @@ import Training
       let wanted = try expected.floats("grad.\(prefix)\(place.name)")
       let found = gradients.read(entry: entry) { span in span.indices.map { span[$0] } }
       let own = wanted.reduce(Float(0)) { max($0, abs($1)) }
-      // A key's bias has a true gradient of zero, of which rounding leaves some 1e-7 of the largest.
-      expectClose(found, wanted, 1e-4 * max(own, 1e-3 * largest), place.name)
+      // Of the tiny models: a key's bias has a true gradient of zero, of which rounding leaves some 1e-7 of the largest.
+      let noise: Float = Self.large == nil ? 1e-3 : 1e-4
+      expectClose(found, wanted, 1e-4 * max(own, noise * largest), place.name)
     }
   }
 
   /// 100 steps of AdamW: fp32 within 1e-3 of each loss, bf16 within 1 %.
   @Test(arguments: families, [(Precision.fp32, 1e-3), (.bf16, 1e-2)])
   func aHundredStepsHaveTheReferencesLosses(family: String, with: (Precision, Double)) throws {
-    let workspace = Workspace(kernels: .forTests, threadCount: 1, precision: with.0)
+    let workspace = Workspace(kernels: .forTests, threadCount: 2, precision: with.0)
     defer { workspace.stop() }
     let expected = try Expected(family)
     var (model, network) = try model(family)

@@ -25,7 +25,7 @@ struct StageWork: Sendable {
     rates = trainer.parameterRates()
     configuration = trainer.context.configuration
     var feed = trainer.feed
-    firstSteps = max(1, min(steps, feed.stepCount(epochs: 1)))
+    firstSteps = feed.representativeSteps(of: steps)
     self.feed = feed
   }
 

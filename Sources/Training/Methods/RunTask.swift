@@ -63,6 +63,8 @@ public protocol StageFeed: Sendable {
   mutating func stepCount(epochs: Double) -> Int
   /// The epoch of a step, and its index in it.
   mutating func place(ofStep step: Int) -> (epoch: Int, index: Int)
+  /// How many of a stage's first steps stand for all of them: an epoch, or fewer where steps are alike.
+  mutating func representativeSteps(of steps: Int) -> Int
   /// Goes to a step, from 0. Cost: little for the step after the last one.
   mutating func go(toStep step: Int) throws -> ArraySlice<SentenceReference>
   /// The lengths of the sequences of an item of the step at hand.
@@ -73,7 +75,7 @@ public protocol StageFeed: Sendable {
   func batch(_ assignment: [[Int]], shards: Range<Int>) -> PackedBatch
   /// Where an item stands: its file, and the line or the token in it.
   func place(of item: SentenceReference) -> (path: String, line: Int)
-  /// What each language has, and gives to the first steps, as a table.
+  /// What each language has, and gives to the first steps, as a table: counted if these are done, else planned.
   mutating func ledger(steps: Int, languages: [Int]) throws -> String
   /// What a checkpoint must keep to go on from here; nil where the step says all.
   var cursor: TextCursor? { get }

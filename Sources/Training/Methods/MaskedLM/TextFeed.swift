@@ -76,6 +76,8 @@ struct TextFeed: StageFeed {
     return (epoch, index)
   }
 
+  mutating func representativeSteps(of steps: Int) -> Int { max(1, min(steps, 50)) }
+
   mutating func go(toStep step: Int) throws -> ArraySlice<SentenceReference> {
     if step < next {
       streams = firstStreams
@@ -134,12 +136,8 @@ struct TextFeed: StageFeed {
   }
 
   mutating func ledger(steps: Int, languages: [Int]) throws -> String {
-    var counts = drawn.map { _ in 0 }
-    if steps == next {
-      counts = drawn
-    } else {
-      for draw in 0..<steps * sequencesPerStep { counts[language(ofDraw: draw)] += 1 }
-    }
+    let counts =
+      steps == next ? drawn : StageSampling.apportion(steps * sequencesPerStep, by: shares)
     let total = max(1, counts.reduce(0, +))
     var rows = [
       ["language", "planned %", "drawn %", "sequences", "documents", "words", "tokens", "passes"]

@@ -175,6 +175,10 @@ private struct SentenceFeed: StageFeed {
 
   mutating func place(ofStep step: Int) -> (epoch: Int, index: Int) { plan.place(ofStep: step) }
 
+  mutating func representativeSteps(of steps: Int) -> Int {
+    max(1, min(steps, plan.firstStep(ofEpoch: 1)))
+  }
+
   mutating func go(toStep step: Int) -> ArraySlice<SentenceReference> {
     items = plan.sentences(ofStep: step)
     return items
