@@ -29,7 +29,7 @@ enum DuplicateLines {
     try hash(plan, into: hashes, event: event)
     let ordinals = ExternalSorter<Int>(place.sorting + "/ordinals", plan.sorting)
     var last: HashRecord?
-    try hashes.forEach { (record) throws(CorpusError) in
+    try hashes.drain { (record) throws(CorpusError) in
       if let last, last.high == record.high, last.low == record.low {
         try ordinals.add(record.ordinal)
       } else {
@@ -38,7 +38,7 @@ enum DuplicateLines {
     }
     let partial = place.sorting + "/duplicates"
     let file = try RecordWriter<Int>(partial, bufferBytes: plan.sorting.fileBytes)
-    try ordinals.forEach { (ordinal) throws(CorpusError) in try file.add(ordinal) }
+    try ordinals.drain { (ordinal) throws(CorpusError) in try file.add(ordinal) }
     try file.finish()
     try OutputFile.rename(partial, to: place.duplicates)
     try place.removeSorting()

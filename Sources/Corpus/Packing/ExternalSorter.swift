@@ -36,7 +36,7 @@ final class ExternalSorter<Record: Comparable & BitwiseCopyable> {
   }
 
   /// Gives all records to `body`, in order; the files are removed.
-  func forEach(_ body: (Record) throws(CorpusError) -> Void) throws(CorpusError) {
+  func drain(_ body: (Record) throws(CorpusError) -> Void) throws(CorpusError) {
     if !records.isEmpty { try writeRun() }
     records = []
     while runs.count > bounds.openFiles {

@@ -112,7 +112,10 @@ enum Packing: CaseIterable, Sendable {
     let text = someText(lines: 20)
     let whole = packing.packHalves(text)
     let first = packing.pack(Array(text.utf8.prefix(text.utf8.count / 2))).count
-    for count in 4..<whole.count where count != first {
+    // Each count is a run that writes its journal to the disk, so not all of them.
+    let counts =
+      Array(stride(from: 4, to: whole.count, by: 9)) + Array(whole.count - 9..<whole.count)
+    for count in counts where count != first {
       let error = #expect(throws: CorpusError.self, "\(count) of \(whole.count) bytes") {
         try packedIds(Array(whole[..<count]))
       }
@@ -124,7 +127,7 @@ enum Packing: CaseIterable, Sendable {
   @Test(arguments: Packing.allCases)
   func damagedFilesAreErrors(packing: Packing) throws {
     let whole = packing.pack(Array(someText(lines: 20).utf8))
-    for place in stride(from: 12, to: whole.count, by: 7) {
+    for place in stride(from: 12, to: whole.count, by: 11) {
       var damaged = whole
       damaged[place] ^= 0x55
       #expect(throws: CorpusError.self, "byte \(place)") { try packedIds(damaged) }

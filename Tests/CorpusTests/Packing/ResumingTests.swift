@@ -100,4 +100,18 @@ import Testing
       #expect(orphan?.message.contains("without a journal") == true)
     }
   }
+
+  @Test func aDirectoryIsPackedByOneProcessAtATime() throws {
+    try withFolder { folder in
+      let input = folder + "/a.txt"
+      try Data(someText(lines: 20).utf8).write(to: URL(filePath: input))
+      let plan = smallPlan([input], to: folder + "/out")
+      var refusals = 0
+      _ = try TextPacker.pack(plan) { _ in
+        let error = #expect(throws: CorpusError.self) { try TextPacker.pack(plan) }
+        if error?.message.contains("another process") == true { refusals += 1 }
+      }
+      #expect(refusals > 0)
+    }
+  }
 }
