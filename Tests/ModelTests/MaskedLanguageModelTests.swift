@@ -14,7 +14,9 @@ import Training
   static let large = ProcessInfo.processInfo.environment["ISOGLOSS_MASKED_LM_REFERENCE"]
   static let families = large == nil ? ["bert", "xlm-roberta"] : ["xlm-roberta"]
 
-  private static func place(_ name: String) -> String { large.map { "\($0)/\(name)" } ?? fixture(name) }
+  private static func place(_ name: String) -> String {
+    large.map { "\($0)/\(name)" } ?? fixture(name)
+  }
 
   private func place(_ name: String) -> String { Self.place(name) }
 
@@ -22,7 +24,8 @@ import Training
     let file: SafetensorsFile
 
     init(_ family: String) throws {
-      file = try SafetensorsFile(MaskedLanguageModelTests.place("expected-masked-\(family).safetensors"))
+      file = try SafetensorsFile(
+        MaskedLanguageModelTests.place("expected-masked-\(family).safetensors"))
     }
 
     func floats(_ name: String) throws -> [Float] {
