@@ -107,7 +107,7 @@ import Testing
       try Data(someText(lines: 20).utf8).write(to: URL(filePath: input))
       let plan = smallPlan([input], to: folder + "/out")
       var refusals = 0
-      _ = try TextPacker.pack(plan) { _ in
+      _ = try TextPacker.pack(plan) { (_: PackingProgress) in
         let error = #expect(throws: CorpusError.self) { try TextPacker.pack(plan) }
         if error?.message.contains("another process") == true { refusals += 1 }
       }
