@@ -26,7 +26,7 @@ lines() { # LANGUAGE: its sentences, a line each, a blank line after every seven
 }
 for language in en ru; do
   # The same sentences many times over, told apart by a number.
-  for copy in {1..30}; do lines "$language" | sed "s/\$/ $copy/; s/^ $copy\$//"; done >"$folder/$language.txt"
+  for copy in {1..120}; do lines "$language" | sed "s/\$/ $copy/; s/^ $copy\$//"; done >"$folder/$language.txt"
 done
 gzip "$folder/ru.txt"
 arguments=(data pack --input "$folder/en.txt" "$folder/ru.txt.gz" --tokenizer "$folder/sample/tokenizer"

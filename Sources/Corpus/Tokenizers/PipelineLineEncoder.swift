@@ -102,6 +102,8 @@ private struct RegularWords {
         guard content.count == 1, let scalar = content.first else { return nil }
         normalizers.append(stage)
         joiner = scalar
+      // Words never end in a blank.
+      case .dropFinalBlank: break
       case .replace(let pattern, _):
         guard !pattern.contains(where: \.properties.isWhitespace) else { return nil }
         normalizers.append(stage)

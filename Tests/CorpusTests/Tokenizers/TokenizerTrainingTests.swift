@@ -170,7 +170,7 @@ import Testing
         try expectError(.data, "no letter or digit", texts: controls, kind: kind)
       }
       try expectError(.data, "no line", texts: try text("blank", "\n \n\t\r\n"))
-      let long = try text("long", String(repeating: "a", count: 1 << 20 | 1))
+      let long = try text("long", String(repeating: "a", count: 16 << 20 | 1))
       try expectError(.data, "long:1: is longer", texts: long)
       let bad = TrainingText(language: "xx", files: [folder + "/bad"])
       try Data([0x61, 0x0A, 0x0A, 0xFF, 0x0A]).write(to: URL(filePath: bad.files[0]))
