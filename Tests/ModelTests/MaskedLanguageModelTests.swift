@@ -147,9 +147,10 @@ import Training
     let expected = try Expected(family)
     var (model, network) = try model(family)
     let wanted = try expected.floats("losses")
+    let rate = Double(try expected.floats("rate")[0])
     let gradients = GradientBuffer(layout: network.layout)
     var state = AdamWState(layout: network.layout)
-    let rates = network.layout.entries.map { _ in (learningRate: 1e-3, weightDecay: 0.01) }
+    let rates = network.layout.entries.map { _ in (learningRate: rate, weightDecay: 0.01) }
     var worst = 0.0
     for (step, wanted) in wanted.enumerated() {
       let batch = try Batch(expected, step)
