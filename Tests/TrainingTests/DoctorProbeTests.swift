@@ -95,6 +95,31 @@ struct DoctorProbeTests {
     #expect(gone.data.filter { $0.byteCount == nil }.map(\.path) == [path])
   }
 
+  /// A folder can be opened and has no end: it was read for ever.
+  @Test func aFolderInPlaceOfAFileHasNoContent() throws {
+    let small = try SmallRun(sentences: 20)
+    defer { small.remove() }
+    let configuration = try small.configuration("out", ["languages.en.train=[sample]"])
+    var facts = RankFacts(rank: 0, hostName: "host")
+    facts.add(configuration)
+    let folder = facts.data.first { $0.path.hasSuffix("/sample") }
+    #expect(folder != nil && folder?.byteCount == nil)
+    let file = facts.data.first { $0.path.hasSuffix("/sample/ru.train.conll") }
+    #expect((file?.byteCount ?? 0) > 0)
+  }
+
+  /// Of packed text the index is looked at, which holds the shards' checksums.
+  @Test func packedTextIsKnownByItsIndex() throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    var facts = RankFacts(rank: 0, hostName: "host")
+    facts.add(try text.configuration("out"))
+    for part in ["en/train", "en/dev", "ru/train", "ru/dev"] {
+      let index = facts.data.first { $0.path.hasSuffix("/packed/\(part)/index.json") }
+      #expect((index?.byteCount ?? 0) > 0, "\(part)")
+    }
+  }
+
   @Test func linksAreMeasuredToTheFirstRankOfEachOtherHost() throws {
     let links = try ThreadGroup.run(ranks: 6, ranksPerMachine: 2) { communicator in
       let ranks = try RankFacts.gathered(

@@ -1,6 +1,7 @@
 import Checkpoints
 public import Collectives
 public import Configuration
+import Corpus
 import Foundation
 public import Tensors
 
@@ -44,12 +45,16 @@ extension RankFacts {
     }
   }
 
-  /// Adds the config and what the files that it names hold. Reads up to 256 MiB of each file.
+  /// Adds the config and what the files that it names hold. Reads up to 256 MiB of each file; of packed text its index,
+  /// which holds the shards' checksums.
   public mutating func add(_ configuration: RunConfiguration) {
     config = configuration.description.split(separator: "\n").map(String.init)
     var paths: [String] = []
     for language in configuration.languages {
       paths += language.train + language.dev + language.test
+    }
+    if configuration.task == .maskedLM {
+      paths = paths.map { $0 + "/" + PackedCorpus.indexName }
     }
     var folders = [configuration.tokenizer].compactMap(\.self)
     if case .checkpoint(directory: let path) = configuration.start { folders.append(path) }
@@ -96,9 +101,13 @@ extension RankFacts.DataFile {
   init(reading path: String) {
     self.init(path: path, byteCount: nil, sha256: "")
     let piece = 1 << 20
-    guard let file = FileHandle(forReadingAtPath: path), let size = try? file.seekToEnd() else {
-      return
-    }
+    // Whatever else can be opened has no size.
+    let type =
+      try? FileManager.default.attributesOfItem(
+        atPath: URL(filePath: path).resolvingSymlinksInPath().path)[.type] as? FileAttributeType
+    guard type == .typeRegular, let file = FileHandle(forReadingAtPath: path),
+      let size = try? file.seekToEnd()
+    else { return }
     defer { try? file.close() }
     let count = Int(clamping: size)
     var offsets = Array(stride(from: 0, to: count, by: piece))

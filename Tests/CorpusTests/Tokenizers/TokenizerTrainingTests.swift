@@ -177,7 +177,8 @@ import Testing
       try expectError(.data, "bad:3: is not UTF-8", texts: [bad])
       let none = TrainingText(language: "xx", files: [folder + "/none"])
       try expectError(.missing, "no such file", texts: [none])
-      try expectError(.missing, "is no regular file", texts: [.init(language: "xx", files: [folder])])
+      try expectError(
+        .missing, "is no regular file", texts: [.init(language: "xx", files: [folder])])
       try expectError(.io, "is a file", texts: texts, out: "/bad")
       try expectError(.io, "is not empty", texts: texts, out: "")
     }
