@@ -5,20 +5,9 @@
 #
 # usage: Tests/Faults/pretraining.sh [--times N] [--seed S]     default 10 kills: 1 minute on two cores; needs a release build
 set -euo pipefail
+script=$(realpath "$0") times=10
 cd "$(dirname "$0")/../.."
-times=10 seed=$$
-while (($#)); do
-  case $1 in
-  --times) times=$2; shift 2 ;;
-  --seed) seed=$2; shift 2 ;;
-  *) sed -n '2,/^set/{/^set/!p}' "$0" | sed 's/^# \{0,1\}//'; exit 64 ;;
-  esac
-done
-RANDOM=$seed
-program=${ISOGLOSS:-$PWD/.build/release/isogloss}
-[[ -x $program ]] || { echo "pretraining.sh: no $program; build it first" >&2; exit 66; }
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+. Tests/Faults/options.sh
 "$program" sample --out "$folder/sample" --languages en,ru --sentences 1000 --seed 5 2>/dev/null
 for language in en ru; do
   awk -F'\t' 'NF < 2 { if (text != "") { print text; if (++n % 7 == 0) print ""; text = "" } next }
