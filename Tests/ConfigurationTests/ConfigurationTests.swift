@@ -66,12 +66,12 @@ func message(_ text: String, _ overrides: [String] = []) -> String {
   #expect(
     names == [
       "demo.yaml", "monolingual-ner.yaml", "polyglot-ner.yaml", "pretrain-polyglot.yaml",
-      "pretrain-xlmr-base.yaml",
+      "pretrain-xlmr-base.yaml", "pretrained-ner.yaml",
     ])
   let stageCounts = try names.map {
     try RunConfiguration(path: folder.appending(path: $0).path).stages.count
   }
-  #expect(stageCounts == [17, 1, 9, 2, 2])
+  #expect(stageCounts == [17, 1, 9, 2, 2, 8])
 }
 
 @Test(arguments: [

@@ -70,11 +70,52 @@ import Training
       }[0]
     }
     let whole = try #require(try run("whole", resume: .no))
-    for polls in [1, 7, 13] {
+    // After 0 polls: before the first update.
+    for polls in [0, 1, 7, 13] {
       #expect(try run("stopped-\(polls)", resume: .no, stopAfter: polls) == nil)
       let rest = try #require(try run("stopped-\(polls)", resume: .auto))
       #expect(rest[0].weightHash == whole[0].weightHash, "stopped after \(polls) steps")
       #expect(rest[0].dev == whole[0].dev)
+    }
+  }
+
+  /// What a checkpoint tells of the text is held against it.
+  @Test(arguments: ["repacked", "negative", "huge", "missing"])
+  func aCursorThatIsNotOfTheTextIsRefused(kind: String) throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    let configuration = try text.configuration("run")
+    #expect(try SmallRun.execute(configuration, stopAfter: 5) == nil)
+    let path = text.folder + "/run/train/checkpoint-5/trainer_state.json"
+    var state = try String(contentsOfFile: path, encoding: .utf8)
+    let drawn = try #require(state.firstRange(of: /"drawn"\s*:\s*\[\s*\d+/))
+    switch kind {
+    case "repacked":
+      try FileManager.default.removeItem(atPath: text.folder + "/packed/en")
+      let tokenizer = try TokenizerLoader.load(text.folder + "/sample/tokenizer")
+      _ = try TextPacker.pack(
+        PackingPlan(
+          language: "en", inputs: [text.folder + "/ru.txt"], tokenizer: tokenizer,
+          directory: text.folder + "/packed", devEvery: 10, shardTokens: 150))
+    case "negative": state.replaceSubrange(drawn, with: "\"drawn\": [-1")
+    case "huge": state.replaceSubrange(drawn, with: "\"drawn\": [9223372036854775807")
+    default: state = state.replacing(/"text"/, with: "\"test\"")
+    }
+    // Whoever changes a checkpoint can change its manifest.
+    try state.write(toFile: path, atomically: true, encoding: .utf8)
+    let manifest = text.folder + "/run/train/checkpoint-5/isogloss.json"
+    let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
+    var facts = try String(contentsOfFile: manifest, encoding: .utf8)
+    if let entry = facts.firstRange(of: /"trainer_state.json"[^}]*}/) {
+      facts.replaceSubrange(
+        entry, with: facts[entry].replacing(/"bytes"\s*:\s*\d+/, with: "\"bytes\": \(size)"))
+      try facts.write(toFile: manifest, atomically: true, encoding: .utf8)
+    }
+    let place = text.folder + "/run/train/checkpoint-5"
+    #expect {
+      _ = try SmallRun.execute(configuration, resume: .checkpoint(place))
+    } throws: { error in
+      "\(error)".contains("checkpoint-5/trainer_state.json")
     }
   }
 

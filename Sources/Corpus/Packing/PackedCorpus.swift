@@ -207,8 +207,10 @@ extension PackedCorpus.Index {
       counts.lines, counts.documents, counts.words, counts.tokens, counts.unknownTokens,
       counts.duplicateLines, counts.bytes,
     ]
-    guard all.allSatisfy({ $0 >= 0 }), sources.allSatisfy({ $0.bytes >= 0 }) else {
-      return "a count is negative"
+    // No text has more; and sums over corpora stay numbers.
+    guard all.allSatisfy({ (0...1 << 56).contains($0) }), sources.allSatisfy({ $0.bytes >= 0 })
+    else {
+      return "a count is negative, or more than any text has"
     }
     var sum = (tokens: 0, documents: 0, lines: 0)
     for (number, shard) in shards.enumerated() {

@@ -18,12 +18,21 @@ public struct PackedText: Sendable {
           .data, directory,
           "was packed with another tokenizer than the run's; pack the text with the run's")
       }
+      guard corpus.index.vocabularySize == tokenizer.vocabularySize,
+        corpus.index.documentEnd == tokenizer.specials.end
+      else {
+        throw CorpusError(
+          .data, directory + "/" + PackedCorpus.indexName,
+          "tells of another vocabulary than its tokenizer's; pack the text again")
+      }
       corpora.append(corpus)
     }
     self.corpora = corpora
   }
 
   public var tokenCount: Int { corpora.reduce(0) { $0 + $1.index.counts.tokens } }
+
+  public var documentCount: Int { corpora.reduce(0) { $0 + $1.index.counts.documents } }
 
   public var shardCount: Int { corpora.reduce(0) { $0 + $1.index.shards.count } }
 

@@ -3,7 +3,7 @@ import Determinism
 /// The sequences of one language's packed text, pass after pass without end.
 ///
 /// Every pass takes the shards in a new random order, some at a time, and the sequences of those in a random order: no
-/// sequence comes again before all others have come. Memory is eight bytes for each sequence of the shards at hand,
+/// sequence comes again before all others have come. Memory is twelve bytes for each sequence of the shards at hand,
 /// whose ids stay in their files. What comes follows from the seed, the stage and the language alone; a ``Cursor``
 /// says how much has come, and another stream goes on from it.
 public struct SequenceStream: Sendable {
@@ -85,13 +85,15 @@ public struct SequenceStream: Sendable {
     var random = RandomStream(
       seed: key.seed, "shards", .number(key.stage), .number(key.language), .number(cursor.pass))
     random.shuffle(&numbers)
-    let first = cursor.group * Self.shardsAtOnce
-    guard cursor.pass >= 0, cursor.group >= 0, cursor.offset >= 0, first < numbers.count else {
+    guard cursor.pass >= 0, (0..<numbers.count).contains(cursor.group), cursor.offset >= 0,
+      cursor.group * Self.shardsAtOnce < numbers.count
+    else {
       throw CorpusError(
         .data, text.path,
         "a run that read \(cursor.group) groups of shards cannot go on with \(numbers.count) shards; give it the text it began with"
       )
     }
+    let first = cursor.group * Self.shardsAtOnce
     shards = []
     starts = []
     order = []
@@ -110,5 +112,11 @@ public struct SequenceStream: Sendable {
       seed: key.seed, "sequences", .number(key.stage), .number(key.language),
       .number(cursor.pass), .number(cursor.group))
     mixing.shuffle(&order)
+    guard cursor.offset <= order.count else {
+      throw CorpusError(
+        .data, text.path,
+        "a run that read \(cursor.offset) sequences cannot go on with \(order.count); give it the text it began with"
+      )
+    }
   }
 }

@@ -27,6 +27,19 @@ public struct WeightReport: Sendable, Equatable {
   public var unused: [String] = []
 }
 
+extension HuggingFaceConfig {
+  /// Sees to it that the decoder of a masked language model is its word table.
+  ///
+  /// - Throws: ``CheckpointError`` if the config says that it is not.
+  func checkTied(path: String) throws(CheckpointError) {
+    if members["tie_word_embeddings"]?.bool == false {
+      throw CheckpointError(
+        .data, path, field: "tie_word_embeddings",
+        "is false: a masked language model's decoder is its word table here")
+    }
+  }
+}
+
 extension EncoderConfiguration {
   /// The shape that a `config.json` gives.
   ///

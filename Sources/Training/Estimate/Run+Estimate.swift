@@ -46,8 +46,8 @@ extension Run {
   public func estimate(
     _ request: EstimateRequest, progress: (String) -> Void
   ) throws -> RunEstimate {
-    let works = context.configuration.stages.enumerated().map { index, stage in
-      StageWork(
+    let works = try context.configuration.stages.enumerated().map { index, stage in
+      try StageWork(
         StageTrainer(
           context: context, stage: stage, index: index, directory: "",
           model: emptyModel(for: stage)))

@@ -17,7 +17,10 @@ struct StageWork: Sendable {
   /// The steps that means are taken over.
   private static let sampledSteps = 200
 
-  init(_ trainer: StageTrainer) {
+  /// Made once where a step cannot be gone to at once.
+  private var made: [Step] = []
+
+  init(_ trainer: StageTrainer) throws {
     stage = trainer.stage
     steps = trainer.totalSteps
     method = trainer.task.method
@@ -27,10 +30,13 @@ struct StageWork: Sendable {
     var feed = trainer.feed
     firstSteps = feed.representativeSteps(of: steps)
     self.feed = feed
+    if feed.cursor != nil {
+      for index in 0..<firstSteps { made.append(try makeStep(index, &feed)) }
+    }
   }
 
   /// A step, dealt to shards as training deals it.
-  struct Step {
+  struct Step: Sendable {
     /// At this step.
     fileprivate var feed: any StageFeed
     fileprivate var lengths: [[Int]]
@@ -41,8 +47,13 @@ struct StageWork: Sendable {
 
   /// Step `index` of the first epoch, around its end.
   func step(_ index: Int) throws -> Step {
+    if !made.isEmpty { return made[index % made.count] }
     var feed = feed
-    let items = try feed.go(toStep: index % firstSteps)
+    return try makeStep(index % firstSteps, &feed)
+  }
+
+  private func makeStep(_ index: Int, _ feed: inout any StageFeed) throws -> Step {
+    let items = try feed.go(toStep: index)
     let encoder = network.configuration
     let lengths = (0..<items.count).map { feed.lengths(ofItem: $0) }
     let costs = lengths.map {

@@ -43,12 +43,12 @@ public protocol StageTask {
   /// What every manifest tells of the heads.
   var facts: JSONObject { get }
 
-  /// The scores of a language's dev or test part, over all ranks; nil if it has none. Every rank calls it and gets the
-  /// same.
-  func score(
-    _ part: ScoredPart, ofLanguage language: Int, _ parameters: ParameterSet,
+  /// The scores of the dev or test part of each of some languages, over all ranks; nil for one that has none. Every rank
+  /// calls it and gets the same.
+  func scores(
+    _ part: ScoredPart, ofLanguages languages: [Int], _ parameters: ParameterSet,
     over communicator: any Communicator
-  ) throws -> [String: Double]?
+  ) throws -> [[String: Double]?]
   /// A score in words: `F1 81.25 (precision …)`.
   func words(_ score: StageResult.Score) -> String
 }
@@ -79,6 +79,6 @@ public protocol StageFeed: Sendable {
   mutating func ledger(steps: Int, languages: [Int]) throws -> String
   /// What a checkpoint must keep to go on from here; nil where the step says all.
   var cursor: TextCursor? { get }
-  /// Goes on where a checkpoint of a step was.
-  mutating func resume(at step: Int, from cursor: TextCursor?) throws
+  /// Goes on where a checkpoint of a step was; `path` is for messages.
+  mutating func resume(at step: Int, from cursor: TextCursor?, path: String) throws
 }

@@ -44,6 +44,10 @@ public struct Run {
   ) throws {
     communicator.activity.begin("reading data")
     let (tokenizer, base) = try Self.tokenizer(configuration)
+    if configuration.task == .maskedLM, case .checkpoint(directory: let path) = configuration.start
+    {
+      try base?.checkTied(path: path + "/config.json")
+    }
     let encoder = try Self.encoder(configuration, base: base, tokenizer: tokenizer)
     let length = min(configuration.maxLength ?? encoder.longestSequence, encoder.longestSequence)
     let task: any RunTask =
@@ -189,7 +193,9 @@ public struct Run {
     else { return nil }
     // One that cannot be read was cut short: the stage is then not finished.
     let result: StageResult? = try? RunState.read(from: directory + "/result.json")
-    return result?.stage == stage.name ? result : nil
+    let needed = context.configuration.task == .maskedLM ? "perplexity" : "f1"
+    let isWhole = result.map { ($0.dev + $0.test).allSatisfy { $0.values[needed] != nil } } ?? false
+    return isWhole && result?.stage == stage.name ? result : nil
   }
 
   /// The newest complete checkpoint, by the first rank's word.

@@ -105,8 +105,12 @@ public struct StageTrainer {
     if let checkpoint {
       (optimiser, state, best) = try resume(from: checkpoint, share: step.optimiserShare)
       context.reporter.line("\(stage.name): continuing at step \(state.step) of \(totalSteps)")
-    } else if let parent {
-      optimiser = try moments(of: parent, share: step.optimiserShare)
+    } else {
+      state.text = feed.cursor
+      if let parent {
+        optimiser = try moments(of: parent, share: step.optimiserShare)
+        state.optimiserUpdates = optimiser.step
+      }
     }
     try reportStart()
 
@@ -316,7 +320,8 @@ public struct StageTrainer {
     let (name, moreIsBetter) = task.metric
     let chosen = Set(metricLanguages.map { context.codes[$0] })
     let metrics = scores.filter { chosen.contains($0.language) }.map { $0[name] }
-    let metric = metrics.isEmpty ? 0 : metrics.reduce(0, +) / Double(metrics.count)
+    let worst = moreIsBetter ? 0 : Double.greatestFiniteMagnitude
+    let metric = metrics.isEmpty ? worst : metrics.reduce(0, +) / Double(metrics.count)
     state.evaluations.append(.init(step: state.step, metric: metric, scores: scores))
     let improved = state.bestMetric.map { moreIsBetter ? metric > $0 : metric < $0 } ?? true
     if improved {
@@ -342,17 +347,20 @@ public struct StageTrainer {
     context.log?.write(
       stage: stage.name, step: state.step,
       [("eval_\(stage.training.metricForBestModel.logName)", metric)]
-        + scores.map { ("eval_\($0.language)_\(name)", $0[name]) })
+        + scores.flatMap { score in
+          (moreIsBetter ? [name] : [name, "perplexity"]).map {
+            ("eval_\(score.language)_\($0)", score[$0])
+          }
+        })
   }
 
   func scores(_ part: ScoredPart) throws -> [StageResult.Score] {
-    var scores: [StageResult.Score] = []
-    for language in stageLanguages {
-      let values = try task.score(
-        part, ofLanguage: language, model.parameters, over: context.communicator)
-      if let values { scores.append(.init(language: context.codes[language], values: values)) }
+    let languages = stageLanguages
+    let found = try task.scores(
+      part, ofLanguages: languages, model.parameters, over: context.communicator)
+    return zip(languages, found).compactMap { language, values in
+      values.map { .init(language: context.codes[language], values: $0) }
     }
-    return scores
   }
 
   // MARK: Saving
@@ -433,7 +441,7 @@ public struct StageTrainer {
         (state.bestMetric, state.bestStep, state.bestHash) = (nil, nil, nil)
       }
     }
-    try feed.resume(at: state.step, from: state.text)
+    try feed.resume(at: state.step, from: state.text, path: checkpoint + "/trainer_state.json")
     if context.checks.replay == nil { try setAside(after: state.step) }
     return (optimiser, state, best)
   }
@@ -459,6 +467,10 @@ public struct StageTrainer {
       )
     }
     let state: TrainerState = try RunState.read(from: last.path + "/trainer_state.json")
+    guard state.optimiserUpdates >= 0 else {
+      throw CheckpointError(
+        .data, last.path + "/trainer_state.json", field: "optimiserUpdates", "is negative")
+    }
     return try OptimiserFiles.read(
       layout: model.network.layout, share: share, updates: state.optimiserUpdates,
       from: last.path + "/optimizer.safetensors")

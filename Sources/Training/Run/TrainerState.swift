@@ -1,4 +1,5 @@
 public import Configuration
+import Foundation
 
 /// Where a stage stands, as `trainer_state.json`. It does not depend on the rank count.
 struct TrainerState: Codable, Equatable {
@@ -104,7 +105,7 @@ public struct ResultTable {
     case .maskedLM:
       (heading, part, cell, format) = (
         "dev perplexity", \.dev, { $0["perplexity"] },
-        { Self.hundredths(Int(($0 * 100).rounded())) }
+        { String(format: "%.2f", $0) }
       )
     }
   }
@@ -139,11 +140,8 @@ public struct ResultTable {
   }
 
   static func percent(_ share: Double) -> String {
-    hundredths(Int((share * 10_000).rounded()))
-  }
-
-  private static func hundredths(_ count: Int) -> String {
-    let rest = count % 100
-    return "\(count / 100).\(rest < 10 ? "0" : "")\(rest)"
+    let hundredths = Int((share * 10_000).rounded())
+    let rest = hundredths % 100
+    return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
   }
 }

@@ -114,11 +114,6 @@ struct MaskedLMTask: RunTask {
         attention: SequenceShape.Attention(rawValue: training.attendWithin.rawValue) ?? .sequence),
       masking: masking, specials: tokenizer.specials,
       seed: UInt64(bitPattern: Int64(configuration.seed)))
-    let sequences =
-      switch training.stepSize {
-      case .sentences(let count): count
-      case .tokens(let count): max(1, count / length)
-      }
     let codes = configuration.languages.map(\.code)
     return MaskedLMStage(
       textMethod: MaskedLM(model: model), batches: batches,
@@ -127,7 +122,7 @@ struct MaskedLMTask: RunTask {
       feed: TextFeed(
         texts.map(\.train), codes: codes,
         languages: codes.indices.filter { stage.languages.contains(codes[$0]) },
-        alpha: training.samplingAlpha, sequencesPerStep: sequences, batches: batches,
+        alpha: training.samplingAlpha, stepSize: training.stepSize, batches: batches,
         stage: index))
   }
 }
@@ -150,56 +145,65 @@ private struct MaskedLMStage: StageTask {
 
   var facts: JSONObject { JSONObject() }
 
-  /// The mean loss of the hidden tokens, in nats, and its exponential.
+  /// The mean loss of the hidden tokens, in nats, its exponential, and how many tokens that are.
   ///
-  /// Batches and what is hidden in them are fixed by the text and the seed: every evaluation guesses the same tokens.
-  func score(
-    _ part: ScoredPart, ofLanguage language: Int, _ parameters: ParameterSet,
+  /// Batches and what is hidden in them are fixed by the text and the seed: every evaluation guesses the same tokens. They
+  /// are dealt to the ranks in turn, over all languages.
+  func scores(
+    _ part: ScoredPart, ofLanguages languages: [Int], _ parameters: ParameterSet,
     over communicator: any Communicator
-  ) throws -> [String: Double]? {
-    guard let text = parts[language][part] else { return nil }
+  ) throws -> [[String: Double]?] {
     let perBatch = max(1, tokensPerBatch / batches.shape.maxLength)
     var sums: [Double] = []
     var counts: [Double] = []
-    var batch: [MaskedBatches.Item] = []
-    var number = 0
-    func finish() {
-      defer {
-        batch = []
-        number += 1
+    // Where the batches of each language begin.
+    var starts = [0]
+    for language in languages {
+      var batch: [MaskedBatches.Item] = []
+      func finish() {
+        defer { batch = [] }
+        let number = sums.count
+        sums.append(0)
+        counts.append(0)
+        guard number % communicator.size == communicator.rank else { return }
+        let packed = batches.batch(
+          batch, assignment: [Array(batch.indices)], shards: 0..<1,
+          name: [
+            .text(part.rawValue), .number(language), .number(number - starts[starts.count - 1]),
+          ])
+        let tape = Tape(workspace: workspace, parameters: parameters)
+        textMethod.record(packed, bySegment: false, on: tape)
+        sums[number] = tape.terms[0].segmentSums[0]
+        counts[number] = tape.terms[0].segmentWeights[0]
       }
-      sums.append(0)
-      counts.append(0)
-      guard number % communicator.size == communicator.rank else { return }
-      let packed = batches.batch(
-        batch, assignment: [Array(batch.indices)], shards: 0..<1,
-        name: [.text(part.rawValue), .number(language), .number(number)])
-      let tape = Tape(workspace: workspace, parameters: parameters)
-      textMethod.record(packed, bySegment: false, on: tape)
-      sums[number] = tape.terms[0].segmentSums[0]
-      counts[number] = tape.terms[0].segmentWeights[0]
-    }
-    for index in 0..<text.shardCount {
-      let shard = try text.shard(index)
-      let starts = batches.shape.starts(in: shard)
-      for (place, start) in starts.enumerated() {
-        let end = place + 1 < starts.count ? starts[place + 1] : shard.count
-        batch.append(
-          (
-            SentenceReference(language: language, sentence: number * perBatch + batch.count),
-            TextSequence(shard: shard, range: start..<end)
-          ))
-        if batch.count == perBatch { finish() }
+      let text = parts[language][part]
+      for index in 0..<(text?.shardCount ?? 0) {
+        guard let shard = try text?.shard(index) else { continue }
+        let places = batches.shape.starts(in: shard)
+        for (place, start) in places.enumerated() {
+          let end = place + 1 < places.count ? places[place + 1] : shard.count
+          batch.append(
+            (
+              SentenceReference(language: language, sentence: batch.count),
+              TextSequence(shard: shard, range: start..<end)
+            ))
+          if batch.count == perBatch { finish() }
+        }
       }
+      if !batch.isEmpty { finish() }
+      starts.append(sums.count)
     }
-    if !batch.isEmpty { finish() }
     // Each number is of one rank: their sum over ranks is exact.
     var all = sums + counts
-    if communicator.size > 1 { try communicator.allReduce(&all, .sum) }
-    let loss = all[..<sums.count].reduce(0, +)
-    let tokens = all[sums.count...].reduce(0, +)
-    let mean = tokens > 0 ? loss / tokens : 0
-    return ["loss": mean, "perplexity": exp(mean), "tokens": tokens]
+    if communicator.size > 1, !all.isEmpty { try communicator.allReduce(&all, .sum) }
+    return zip(starts, starts.dropFirst()).map { start, end in
+      let loss = all[start..<end].reduce(0, +)
+      let tokens = all[sums.count + start..<sums.count + end].reduce(0, +)
+      // Nothing is hidden in a text of few words.
+      guard tokens > 0 else { return nil }
+      // Of a model that has diverged it stays a number that can be written.
+      return ["loss": loss / tokens, "perplexity": exp(min(loss / tokens, 700)), "tokens": tokens]
+    }
   }
 
   func words(_ score: StageResult.Score) -> String {

@@ -1,3 +1,4 @@
+import Configuration
 import Corpus
 import Determinism
 
@@ -7,6 +8,8 @@ public struct TextCursor: Sendable, Equatable, Codable {
   var drawn: [Int]
   /// Of each language's stream.
   var streams: [SequenceStream.Cursor]
+  /// Of each language's text.
+  var fingerprints: [UInt64]
 }
 
 /// The sequences of a stage's steps: each drawn from a language, whose stream then gives the next one.
@@ -23,6 +26,8 @@ struct TextFeed: StageFeed {
   private let seed: UInt64
   private let stage: Int
   private let sequencesPerStep: Int
+  /// About as many as all text of the stage's languages makes.
+  private let sequencesPerPass: Int
   private let shares: [Double]
   private var drawn: [Int]
   /// The step that ``go(toStep:)`` gives without going back or skipping.
@@ -34,12 +39,11 @@ struct TextFeed: StageFeed {
   ///   - languages: The indices of those that the stage trains.
   init(
     _ texts: [PackedText], codes: [String], languages: [Int], alpha: Double,
-    sequencesPerStep: Int, batches: MaskedBatches, stage: Int
+    stepSize: TrainingConfiguration.StepSize, batches: MaskedBatches, stage: Int
   ) {
     self.texts = texts
     self.codes = codes
     self.batches = batches
-    self.sequencesPerStep = sequencesPerStep
     self.stage = stage
     seed = batches.seed
     streams = texts.indices.map { language in
@@ -49,22 +53,36 @@ struct TextFeed: StageFeed {
           key: .init(seed: batches.seed, stage: stage, language: language)) : nil
     }
     firstStreams = streams
+    let trained = languages.map { texts[$0] }
+    let sequences = trained.reduce(0) { $0 + Self.sequences(of: $1, batches.shape) }
+    sequencesPerPass = sequences
+    switch stepSize {
+    case .sentences(let count): sequencesPerStep = count
+    case .tokens(let count):
+      let tokens = trained.reduce(0) { $0 + $1.tokenCount }
+      let length = Double(tokens) / Double(max(1, sequences)) + 2
+      sequencesPerStep = max(1, Int(Double(count) / min(length, Double(batches.shape.maxLength))))
+    }
     drawn = texts.map { _ in 0 }
     shares =
       StageSampling(
         seed: seed, stage: stage,
         sentenceCounts: texts.indices.map {
           languages.contains($0) ? texts[$0].tokenCount : 0
-        }, alpha: alpha, stepSize: .sentences(sequencesPerStep)
+        }, alpha: alpha, stepSize: .sentences(1)
       ).plannedShares
   }
 
-  /// As many sequences as all text of the stage's languages fills.
+  /// About as many sequences as a text makes: full ones, or where documents are filled apart those of its mean document.
+  private static func sequences(of text: PackedText, _ shape: SequenceShape) -> Int {
+    let room = shape.maxLength - 2
+    let documents = shape.filling == .language ? 1 : max(1, text.documentCount)
+    return documents * ((text.tokenCount / documents + room - 1) / room)
+  }
+
+  /// As many steps as go once over all text of the stage's languages, about.
   private var epochSteps: Int {
-    let tokens = zip(texts, streams).reduce(0) { $0 + ($1.1 == nil ? 0 : $1.0.tokenCount) }
-    let room = batches.shape.maxLength - 2
-    let sequences = (tokens + room - 1) / room
-    return max(1, (sequences + sequencesPerStep - 1) / sequencesPerStep)
+    max(1, (sequencesPerPass + sequencesPerStep - 1) / sequencesPerStep)
   }
 
   mutating func stepCount(epochs: Double) -> Int {
@@ -144,28 +162,44 @@ struct TextFeed: StageFeed {
     ]
     for language in languages {
       let text = texts[language]
-      let documents = text.corpora.reduce(0) { $0 + $1.index.counts.documents }
       let words = text.corpora.reduce(0) { $0 + $1.index.counts.words }
-      let room = Double(batches.shape.maxLength - 2)
       rows.append([
         codes[language], Ledger.percent(shares[language]),
         Ledger.percent(Double(counts[language]) / Double(total)), "\(counts[language])",
-        "\(documents)", "\(words)", "\(text.tokenCount)",
-        Ledger.tenths(Double(counts[language]) * room / Double(max(1, text.tokenCount))),
+        "\(text.documentCount)", "\(words)", "\(text.tokenCount)",
+        Ledger.tenths(
+          Double(counts[language]) / Double(max(1, Self.sequences(of: text, batches.shape)))),
       ])
     }
     return Ledger.aligned(rows)
   }
 
   var cursor: TextCursor? {
-    TextCursor(drawn: drawn, streams: streams.map { $0?.cursor ?? .init() })
+    TextCursor(
+      drawn: drawn, streams: streams.map { $0?.cursor ?? .init() },
+      fingerprints: texts.map(\.fingerprint))
   }
 
-  mutating func resume(at step: Int, from cursor: TextCursor?) throws {
-    guard let cursor, cursor.streams.count == streams.count, cursor.drawn.count == drawn.count
+  mutating func resume(at step: Int, from cursor: TextCursor?, path: String) throws {
+    let draws = step * sequencesPerStep
+    guard let cursor, cursor.streams.count == texts.count, cursor.drawn.count == texts.count,
+      cursor.drawn.allSatisfy({ (0...draws).contains($0) }),
+      cursor.drawn.reduce(0, { $0 &+ $1 }) == draws,
+      cursor.streams.allSatisfy({
+        (0...draws).contains($0.pass) && (0...draws).contains($0.group)
+          && (0...draws).contains($0.offset)
+      })
     else {
       throw RunError(
-        .data, "the checkpoint of step \(step) does not tell how much text came; start anew")
+        .data, "\(path): does not tell how much text came in \(step) steps; start anew")
+    }
+    if let other = texts.indices.first(where: {
+      $0 >= cursor.fingerprints.count || cursor.fingerprints[$0] != texts[$0].fingerprint
+    }) {
+      throw RunError(
+        .data,
+        "\(path): is of another text than \(texts[other].path); give the text that the run began with"
+      )
     }
     for (language, stream) in firstStreams.enumerated() {
       guard let stream else { continue }

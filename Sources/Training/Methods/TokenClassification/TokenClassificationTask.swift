@@ -136,7 +136,14 @@ private struct TaggingStage: StageTask {
     return facts
   }
 
-  func score(
+  func scores(
+    _ part: ScoredPart, ofLanguages languages: [Int], _ parameters: ParameterSet,
+    over communicator: any Communicator
+  ) throws -> [[String: Double]?] {
+    try languages.map { try score(part, ofLanguage: $0, parameters, over: communicator) }
+  }
+
+  private func score(
     _ part: ScoredPart, ofLanguage language: Int, _ parameters: ParameterSet,
     over communicator: any Communicator
   ) throws -> [String: Double]? {
@@ -218,7 +225,7 @@ private struct SentenceFeed: StageFeed {
 
   var cursor: TextCursor? { nil }
 
-  mutating func resume(at step: Int, from cursor: TextCursor?) {}
+  mutating func resume(at step: Int, from cursor: TextCursor?, path: String) {}
 }
 
 /// The files of one language, read and not yet encoded.
