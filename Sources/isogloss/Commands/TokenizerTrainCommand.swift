@@ -11,7 +11,8 @@ enum TokenizerTrainCommand {
     options: [
       Option(
         "input", value: "[CODE=]FILE", takesMany: true,
-        "Text of a language, plain or .gz; CODE is the file's name up to its first dot."),
+        "Text of a language, plain, gzip or Zstandard; CODE is the file's name up to its first dot."
+      ),
       Option("out", value: "DIR", "Where the tokenizer goes: a new directory."),
       Option("vocab-size", value: "N", default: "32002", "All ids, special tokens included."),
       Option("model-type", value: "KIND", default: "unigram", "unigram or bpe."),
