@@ -22,6 +22,8 @@ struct TextFeed: StageFeed {
   private let firstStreams: [SequenceStream?]
   private let codes: [String]
   private let texts: [PackedText]
+  /// Of each text, made once: they take a pass over its index.
+  private let fingerprints: [UInt64]
   private let batches: MaskedBatches
   private let seed: UInt64
   private let stage: Int
@@ -42,6 +44,7 @@ struct TextFeed: StageFeed {
     stepSize: TrainingConfiguration.StepSize, batches: MaskedBatches, stage: Int
   ) {
     self.texts = texts
+    fingerprints = texts.map(\.fingerprint)
     self.codes = codes
     self.batches = batches
     self.stage = stage
@@ -177,7 +180,7 @@ struct TextFeed: StageFeed {
   var cursor: TextCursor? {
     TextCursor(
       drawn: drawn, streams: streams.map { $0?.cursor ?? .init() },
-      fingerprints: texts.map(\.fingerprint))
+      fingerprints: fingerprints)
   }
 
   mutating func resume(at step: Int, from cursor: TextCursor?, path: String) throws {
@@ -194,7 +197,7 @@ struct TextFeed: StageFeed {
         .data, "\(path): does not tell how much text came in \(step) steps; start anew")
     }
     if let other = texts.indices.first(where: {
-      $0 >= cursor.fingerprints.count || cursor.fingerprints[$0] != texts[$0].fingerprint
+      $0 >= cursor.fingerprints.count || cursor.fingerprints[$0] != fingerprints[$0]
     }) {
       throw RunError(
         .data,
