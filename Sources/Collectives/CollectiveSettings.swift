@@ -17,8 +17,9 @@ public struct CollectiveSettings: Sendable {
   /// The seconds after a time-out at which a call counts as stuck.
   package var graceSeconds = 5.0
 
-  /// The seconds between a rank's heartbeats.
-  var heartbeatSeconds: Double { min(max(timeoutSeconds / 20, 0.1), 5) }
+  /// The seconds between a rank's heartbeats, of the group that all ranks are in; nil for a twentieth of its time-out,
+  /// from 0.1 to 5 s.
+  package var heartbeatSeconds: Double?
 
   /// The most bytes that one message carries; larger payloads go in pieces.
   ///

@@ -326,8 +326,7 @@ import Synchronization
       }
       if elapsed > limit {
         let others = ranksWaited(pending)
-        let why = activity.explanation(
-          of: others.map { jobRanks[$0] }, heartbeatSeconds: use.settings.heartbeatSeconds)
+        let why = activity.explanation(of: others.map { jobRanks[$0] })
         throw giveUp(
           &pending, use,
           TransportFailure(

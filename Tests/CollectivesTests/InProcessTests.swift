@@ -149,6 +149,24 @@ import Testing
     #expect(lines[2].hasSuffix("5 floats") && lines[2].contains("floats: rank 2 called"))
   }
 
+  /// Heartbeats come every 3 s here; a group that waits for 2 s has to know.
+  @Test func aRankIsNotSilentBetweenItsHeartbeats() throws {
+    let errors = try ThreadGroup.run(ranks: 2, settings: Self.settings, isWatched: true) { group in
+      let pair = try group.split(color: 0, key: 0)
+      pair.settings.timeoutSeconds = 2
+      var error: CollectiveError?
+      do throws(CollectiveError) {
+        if group.rank == 0 { try pair.barrier() }
+      } catch let failure {
+        error = failure
+      }
+      try group.barrier()
+      return error
+    }
+    let text = "\(try #require(errors[0]))"
+    #expect(text.contains(" lives, since "), "\(text)")
+  }
+
   /// Rank 0 waits for rank 1, which waits for rank 2, which does something else.
   @Test func aWaitInVainNamesTheRankAtItsRoot() throws {
     var settings = Self.settings

@@ -71,24 +71,24 @@ struct Heartbeat: Equatable {
 
 extension RankActivity {
   /// A heartbeat takes a few rounds from rank to rank.
-  private func isRecent(_ beat: Heartbeat, _ heartbeatSeconds: Double) -> Bool {
-    monotonicSeconds() - beat.madeAt < 4 * heartbeatSeconds + 1
+  private func isRecent(_ beat: Heartbeat) -> Bool {
+    monotonicSeconds() - beat.madeAt < 4 * heartbeatSeconds.withLock { $0 } + 1
   }
 
   /// The other ranks of which nothing was heard of late.
-  func silentRanks(heartbeatSeconds: Double) -> [Int] {
+  func silentRanks() -> [Int] {
     let heard = heard.withLock { $0 }
-    return heard.indices.filter { $0 != rank && !isRecent(heard[$0], heartbeatSeconds) }
+    return heard.indices.filter { $0 != rank && !isRecent(heard[$0]) }
   }
 
   /// What is known of the ranks that a wait was in vain for, and of those that they wait for in turn.
   ///
   /// - Returns: The ranks at the root of it, and a line about them.
-  func explanation(of ranks: [Int], heartbeatSeconds: Double) -> (roots: [Int], text: String) {
+  func explanation(of ranks: [Int]) -> (roots: [Int], text: String) {
     let heard = heard.withLock { $0 }
     if heard.allSatisfy({ $0.number == 0 }) { return (ranks, "") }
     let now = monotonicSeconds()
-    func isFresh(_ rank: Int) -> Bool { isRecent(heard[rank], heartbeatSeconds) }
+    func isFresh(_ rank: Int) -> Bool { isRecent(heard[rank]) }
     var roots: [Int] = []
     for first in ranks {
       var (root, visited) = (first, [rank])

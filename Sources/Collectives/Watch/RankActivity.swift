@@ -7,6 +7,8 @@ public final class RankActivity: Sendable {
   private let state: Mutex<State>
   /// What is known of the other ranks.
   let heard: Mutex<[Heartbeat]>
+  /// The seconds between the heartbeats of a rank, whatever the time-out of the group that waits.
+  let heartbeatSeconds = Mutex(5.0)
   /// The machine of each rank.
   public let hosts: [String]
   let rank: Int

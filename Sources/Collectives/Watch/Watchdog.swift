@@ -49,6 +49,11 @@ import Synchronization
     for thread in threads.withLock({ $0 }) { pthread_join(thread, nil) }
   }
 
+  private var heartbeatSeconds: Double {
+    let settings = settings()
+    return settings.heartbeatSeconds ?? min(max(settings.timeoutSeconds / 20, 0.1), 5)
+  }
+
   private func talk() {
     let size = transport.size
     let neighbours = sequence(first: 1) { $0 * 2 }.prefix { $0 < size }.map { distance in
@@ -59,7 +64,8 @@ import Synchronization
     var number: UInt64 = 0
     var nextBeat = monotonicSeconds()
     while true {
-      let heartbeatSeconds = settings().heartbeatSeconds
+      let heartbeatSeconds = heartbeatSeconds
+      activity.heartbeatSeconds.withLock { $0 = heartbeatSeconds }
       // A group that was lost may have left memory to MPI.
       if !activity.isLost.load(ordering: .relaxed) {
         isIdle.store(false, ordering: .sequentiallyConsistent)
@@ -82,16 +88,15 @@ import Synchronization
   }
 
   private func lookAtDeadlines() {
-    while !alarm.sleep(seconds: settings().heartbeatSeconds) {
+    while !alarm.sleep(seconds: heartbeatSeconds) {
       let settings = settings()
       let now = monotonicSeconds()
       guard let call = activity.now.call, now > call.deadline + settings.graceSeconds,
         !(settings.isPatientInDebugger && Debugger.isAttached)
       else { continue }
       // MPI does not say for whom it waits: those that are silent.
-      let silent = activity.silentRanks(heartbeatSeconds: settings.heartbeatSeconds)
-      let why = activity.explanation(
-        of: silent.isEmpty ? call.waitsFor : silent, heartbeatSeconds: settings.heartbeatSeconds)
+      let silent = activity.silentRanks()
+      let why = activity.explanation(of: silent.isEmpty ? call.waitsFor : silent)
       settings.whenStuck?(
         CollectiveError(
           code: .timeout, operation: "\(call.call)", rank: activity.rank, others: why.roots,
