@@ -80,12 +80,15 @@ public enum MPIWorld {
     let ranks =
       Launch.expectedSize.map { "not all of \($0) ranks have come" } ?? "a rank is missing"
     return try Deadline.guarding(seconds: settings.timeoutSeconds) {
+      // Less than the other ranks leave the first one to speak.
+      let advice =
+        SilentHosts.find(seconds: min(1, settings.timeoutSeconds)).text
+        ?? "look for hosts that are down, a firewall, or networks that not all hosts share "
+        + "(OMPI_MCA_btl_tcp_if_include)"
       settings.whenStuck?(
         CollectiveError(
           code: .timeout, operation: starting, rank: Launch.rank ?? 0,
-          detail:
-            "took over \(Int(settings.timeoutSeconds)) s: \(ranks); look for hosts that are down, a "
-            + "firewall, or networks that not all hosts share (OMPI_MCA_btl_tcp_if_include)"))
+          detail: "took over \(Int(settings.timeoutSeconds)) s: \(ranks); \(advice)"))
     } _: { () throws(TransportFailure) in
       let transport = try initialize()
       let own = Array(nameOfThisHost().utf8)

@@ -1,0 +1,57 @@
+import Collectives
+import Glibc
+import Testing
+
+@Suite struct SilentHostsTests {
+  private static let table = """
+      sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+       0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11 1 0 100 0
+       1: 01004D0A:9C40 02004D0A:D431 01 00000000:00000000 00:00000000 00000000     0        0 12 1 0 20 4
+       2: 01004D0A:9C40 03004D0A:A001 01 00000000:00000000 00:00000000 00000000     0        0 13 1 0 20 4
+       3: 0100007F:9C40 0200007F:A002 01 00000000:00000000 00:00000000 00000000     0        0 14 1 0 20 4
+       4: 01004D0A:9C41 01004D0A:A003 01 00000000:00000000 00:00000000 00000000     0        0 15 1 0 20 4
+       5: 01004D0A:9C42 04004D0A:A004 06 00000000:00000000 00:00000000 00000000     0        0 16 1 0 20 4
+    """
+
+  /// Listening, loopback, this host's own address and a closed connection do not count, nor do others' sockets.
+  @Test func connectionsToOtherHostsAreFound() {
+    let all = SilentHosts.peers(
+      in: Self.table, ofSockets: ["11", "12", "13", "14", "15", "16"])
+    #expect(all.map(\.text) == ["10.77.0.2", "10.77.0.3"])
+    #expect(all.map(\.port) == [54321, 40961])
+    let one = SilentHosts.peers(in: Self.table, ofSockets: ["13"])
+    #expect(one.map(\.text) == ["10.77.0.3"])
+    #expect(SilentHosts.peers(in: "", ofSockets: ["13"]).isEmpty)
+  }
+
+  /// A host that refuses is up.
+  @Test func aHostThatAnswersIsNotSilent() throws {
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(listener) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    unsafe withUnsafeMutablePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        #expect(unsafe bind(listener, $0, length) == 0)
+        #expect(listen(listener, 4) == 0)
+        #expect(unsafe getsockname(listener, $0, &length) == 0)
+      }
+    }
+    let open = SilentHosts.Peer(
+      address: address.sin_addr.s_addr, port: UInt16(bigEndian: address.sin_port))
+    let closed = SilentHosts.Peer(address: address.sin_addr.s_addr, port: 1)
+    #expect(SilentHosts.silent(of: [open, closed], seconds: 5).isEmpty)
+  }
+
+  @Test func whoDoesNotAnswerIsNamed() {
+    #expect(SilentHosts(asked: 0, silent: []).text == nil)
+    #expect(SilentHosts(asked: 2, silent: []).text == nil)
+    #expect(
+      SilentHosts(asked: 2, silent: ["10.77.0.2"]).text
+        == "host 10.77.0.2 does not answer: look at it and its network")
+    #expect(SilentHosts(asked: 3, silent: ["a", "b"]).text?.hasPrefix("hosts a, b do not") == true)
+    #expect(SilentHosts(asked: 2, silent: ["a", "b"]).text?.hasPrefix("none of 2 hosts") == true)
+  }
+}
