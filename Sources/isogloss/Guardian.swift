@@ -12,12 +12,13 @@ enum Guardian {
   private static let variable = "ISOGLOSS_GUARDIAN"
   private static let identityBytes = 256
   private static let pathBytes = 4096
-  private static let deadlinePlace = 2 * ShownText.capacity + identityBytes + pathBytes
+  private static let pathsPlace = 2 * ShownText.capacity + identityBytes
+  private static let deadlinePlace = pathsPlace + GroupEnd.pathLimit * pathBytes
   private static let pageBytes = deadlinePlace + 8
 
-  /// Where a guarded rank lays down who it is and where the claim to speak is made; none without a guardian.
+  /// Where a guarded rank lays down who it is and where the claims to speak are made; none without a guardian.
   nonisolated(unsafe) private(set) static var identity: UnsafeMutablePointer<CChar>?
-  nonisolated(unsafe) private(set) static var claimPath: UnsafeMutablePointer<CChar>?
+  nonisolated(unsafe) private static var claimPaths: UnsafeMutablePointer<CChar>?
   nonisolated(unsafe) private static var deadline: UnsafeMutablePointer<Int>?
 
   /// Whether this process is a rank with a guardian.
@@ -51,7 +52,7 @@ enum Guardian {
     close(file)
     unsafe ShownText.memory = page
     unsafe identity = page + 2 * ShownText.capacity
-    unsafe claimPath = page + 2 * ShownText.capacity + identityBytes
+    unsafe claimPaths = page + pathsPlace
     unsafe deadline = deadline(page)
     GroupEnd.prepareAlone()
   }
@@ -78,10 +79,16 @@ enum Guardian {
     return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
   }
 
-  /// Copies text to where the guardian reads it.
-  static func tell(_ text: String, at place: UnsafeMutablePointer<CChar>?, isPath: Bool) {
-    guard let place = unsafe place else { return }
-    unsafe strncpy(place, text, (isPath ? pathBytes : identityBytes) - 1)
+  /// Tells the guardian who this rank is.
+  static func tell(identity text: String) {
+    if let identity = unsafe identity { unsafe strncpy(identity, text, identityBytes - 1) }
+  }
+
+  /// Tells the guardian where the claim to speak is made too.
+  static func tell(claim index: Int, _ path: String) {
+    if let paths = unsafe claimPaths {
+      unsafe strncpy(paths + index * pathBytes, path, pathBytes - 1)
+    }
   }
 
   private static func map(_ file: Int32) -> UnsafeMutablePointer<CChar>? {
@@ -247,13 +254,16 @@ enum Guardian {
     _ what: String, _ page: UnsafeMutablePointer<CChar>, hint: String = ""
   ) {
     let identity = unsafe String(cString: page + 2 * ShownText.capacity)
-    let path = unsafe String(cString: page + 2 * ShownText.capacity + identityBytes)
     let operation = unsafe String(cString: page + ShownText.capacity)
-    if !path.isEmpty { GroupEnd.moveClaim(to: path) }
+    for index in 0..<GroupEnd.pathLimit {
+      let path = unsafe String(cString: page + pathsPlace + index * pathBytes)
+      if !path.isEmpty { GroupEnd.addClaim(at: path) }
+    }
     guard GroupEnd.claim() else { return }
     let who = identity.isEmpty ? Launch.rank.map { "rank \($0)" } ?? "a rank" : identity
     let place = operation.isEmpty ? "" : " in \(operation)"
     let line = "isogloss: \(who): \(what)\(place)\(hint)\n"
     unsafe _ = line.withCString { unsafe write(2, $0, strlen($0)) }
+    GroupEnd.letItBeHeard()
   }
 }

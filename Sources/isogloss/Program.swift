@@ -72,6 +72,7 @@ enum Program {
       let words = (error as? CollectiveError).map { "\($0.operation): \($0.detail)" } ?? "\(error)"
       let text = words.split(whereSeparator: \.isNewline).joined(separator: " ")
       FileHandle.standardError.write(Data("isogloss: \(place)\(text)\n".utf8))
+      if Ranks.identity != nil { GroupEnd.letItBeHeard() }
     }
     if let communicator = unsafe Ranks.communicator, communicator.size > 1 {
       communicator.abort(code: code)

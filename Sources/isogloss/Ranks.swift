@@ -36,7 +36,7 @@ enum Ranks {
     if joined.size > 1 {
       let name = try claimName(joined)
       unsafe claimName = name
-      GroupEnd.moveClaim(to: NSTemporaryDirectory() + "isogloss" + name)
+      GroupEnd.addClaim(at: "\(GroupEnd.temporaryDirectory)/isogloss\(name)")
       if asOneProgram {
         try checkProgram(joined)
         try shareVariables(joined)
@@ -85,12 +85,26 @@ enum Ranks {
   static func settle(in directory: String) {
     let name = unsafe claimName
     if name.isEmpty { return }
-    GroupEnd.moveClaim(to: directory + "/" + name)
+    GroupEnd.addClaim(at: directory + "/" + name)
     guard isFirst else { return }
     let files = FileManager.default
+    sweep(
+      GroupEnd.temporaryDirectory, ["isogloss\(claimPrefix)\(getuid())-", GroupEnd.startPrefix])
     for old in (try? files.contentsOfDirectory(atPath: directory)) ?? []
     where old.hasPrefix(claimPrefix) && old != name {
       try? files.removeItem(atPath: directory + "/" + old)
+    }
+  }
+
+  /// Removes the claims of jobs that ended over an hour ago.
+  private static func sweep(_ directory: String, _ prefixes: [String]) {
+    let files = FileManager.default
+    for name in (try? files.contentsOfDirectory(atPath: directory)) ?? []
+    where prefixes.contains(where: name.hasPrefix) {
+      let attributes = try? files.attributesOfItem(atPath: directory + "/" + name)
+      guard let date = attributes?[.modificationDate] as? Date, -date.timeIntervalSinceNow > 3600
+      else { continue }
+      try? files.removeItem(atPath: directory + "/" + name)
     }
   }
 
