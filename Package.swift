@@ -47,7 +47,7 @@ let package = Package(
     library("Tensors", ["CKernels", "COpenBLAS", "Determinism"]),
     library("Corpus", ["CSentencePiece", "CZlib", "CZstd", "CCrypto", "Determinism"]),
     library("Collectives", ["CMPI", "Determinism"]),
-    library("Checkpoints", ["CCrypto"]),
+    library("Checkpoints", ["CCrypto", "CZstd"]),
     library("Configuration", ["CYAML"]),
     library("Model", ["Tensors", "Determinism"]),
     library(

@@ -290,6 +290,10 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   public var saveSteps: Int?
   /// States in between kept at most, the newest; nil for all.
   public var saveTotalLimit: Int?
+  /// What the weights of the finished stage are stored as; those of states in between are fp32.
+  public var saveDtype = RunConfiguration.Precision.fp32
+  /// Megabytes of a file of the finished stage's weights at most; nil for one file.
+  public var maxShardMb: Int?
   public var loadBestModelAtEnd = false
   public var metricForBestModel = Metric.macroF1
   /// The languages the metric is the mean over, in the run's order; each has dev files.

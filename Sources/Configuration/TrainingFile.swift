@@ -36,6 +36,8 @@ struct TrainingFile: ConfigRecord {
   var saveStrategy: Placed<TrainingConfiguration.SaveStrategy>?
   var saveSteps: Placed<Int>?
   var saveTotalLimit: Placed<Int>?
+  var saveDtype: Placed<RunConfiguration.Precision>?
+  var maxShardMb: Placed<Int>?
   var loadBestModelAtEnd: Placed<Bool>?
   var metricForBestModel: Placed<TrainingConfiguration.Metric>?
   var metricLanguages: Placed<[Placed<String>]>?
@@ -195,6 +197,13 @@ struct TrainingFile: ConfigRecord {
     Field(
       "save_total_limit", \.saveTotalLimit, .atLeast(1), into: \.saveTotalLimit, default: "all",
       "States in between kept at most, the newest."),
+    Field(
+      "save_dtype", \.saveDtype, into: \.saveDtype,
+      "What the finished stage's weights are stored as; those of states in between are fp32."),
+    Field(
+      "max_shard_mb", \.maxShardMb, .atLeast(1), into: \.maxShardMb, default: "one file",
+      "Megabytes of a file of the finished stage's weights at most; larger ones are files with an index."
+    ),
     Field(
       "load_best_model_at_end", \.loadBestModelAtEnd, into: \.loadBestModelAtEnd,
       "Whether a stage ends with its best weights instead of its last."),

@@ -26,6 +26,8 @@ public struct EncoderConfiguration: Sendable, Equatable, Codable {
   /// Dropout before the head; nil for ``hiddenDropout``.
   public var classifierDropout: Float?
   public var initializerRange: Float = 0.02
+  /// Whether the decoder of a masked language model is the word table.
+  public var tiesWordEmbeddings = true
 
   public init(
     family: EncoderFamily, vocabularySize: Int, hiddenSize: Int, layerCount: Int, headCount: Int,

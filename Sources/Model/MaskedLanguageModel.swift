@@ -1,26 +1,30 @@
 public import Tensors
 
 /// An encoder that guesses tokens from their hidden states: XLM-R's head (BERT's has other names), whose decoder is
-/// the word table itself (Devlin et al., 2019; Conneau et al., 2020).
+/// the word table itself unless the configuration says otherwise (Devlin et al., 2019; Conneau et al., 2020).
 public struct MaskedLanguageModel: Network {
   public let layout: ParameterLayout
   public let encoder: Encoder
   let transform: Linear  // [D, D]
   let norm: LayerNormParameters
+  let decoder: Parameter  // [vocabulary, D]
   let bias: Parameter  // [vocabulary]
 
   public init(_ configuration: EncoderConfiguration) {
     var layout = ParameterLayout()
-    encoder = Encoder(configuration, wordsByRow: false, in: &layout)
-    let width = configuration.hiddenSize
+    let isTied = configuration.tiesWordEmbeddings
+    encoder = Encoder(configuration, wordsByRow: !isTied, in: &layout)
+    let (width, words) = (configuration.hiddenSize, configuration.vocabularySize)
     let isBERT = configuration.family == .bert
     transform = Linear(
       isBERT ? "cls.predictions.transform.dense" : "lm_head.dense", width, width, in: &layout)
     norm = LayerNormParameters(
       isBERT ? "cls.predictions.transform.LayerNorm" : "lm_head.layer_norm", width,
       configuration.layerNormEpsilon, in: &layout)
-    bias = layout.add(
-      isBERT ? "cls.predictions.bias" : "lm_head.bias", configuration.vocabularySize)
+    // Where decoder and word table are one, `transformers` keeps the bias beside the decoder.
+    let head = (isBERT ? "cls.predictions" : "lm_head") + (isTied ? "" : ".decoder")
+    decoder = isTied ? encoder.embeddings.words : layout.add(head + ".weight", words, width)
+    bias = layout.add(head + ".bias", words)
     self.layout = layout
   }
 
@@ -34,14 +38,14 @@ public struct MaskedLanguageModel: Network {
     _ input: EncoderInput, rows: [Int32], as space: RowSpace, targets: [Int32], on tape: Tape
   ) {
     let guesses = guesses(input, rows: rows, as: space, on: tape)
-    tape.decoderCrossEntropy(guesses, encoder.embeddings.words, bias, targets: targets)
+    tape.decoderCrossEntropy(guesses, decoder, bias, targets: targets)
   }
 
   /// The scores of the whole vocabulary at the tokens `rows`, `[rows, vocabulary]`: for few rows.
   public func scores(
     _ input: EncoderInput, rows: [Int32], as space: RowSpace, on tape: Tape
   ) -> Tensor {
-    tape.linear(guesses(input, rows: rows, as: space, on: tape), encoder.embeddings.words, bias)
+    tape.linear(guesses(input, rows: rows, as: space, on: tape), decoder, bias)
   }
 
   /// What the decoder reads: `LayerNorm(gelu(W·h + b))`, `[rows, D]`.

@@ -17,7 +17,10 @@ enum Program {
       EvaluateCommand.command, PredictCommand.command, FillMaskCommand.command,
       ScoreCommand.command, TokenizerTrainCommand.command, TokenizerCommand.encode,
       TokenizerCommand.compare, DataCommand.pack,
-      CheckpointCommand.command, CheckpointCommand.verify,
+      InspectCommand.command, InspectCommand.lineage, InspectCommand.card,
+      VerifyCommand.command, VerifyCommand.keygen, VerifyCommand.sign,
+      DeltaCommand.diff, DeltaCommand.apply, MergeCommand.command,
+      StoreCommand.push, StoreCommand.pull, StoreCommand.list,
       BenchTrainCommand.command, BenchMLMCommand.command, BenchPredictCommand.command,
       BenchKernelsCommand.command,
       BenchCollectivesCommand.command,
@@ -38,8 +41,18 @@ enum Program {
     case "tokenizer encode": try TokenizerCommand.runEncode(arguments)
     case "tokenizer compare": try TokenizerCommand.runCompare(arguments)
     case "data pack": try DataCommand.run(arguments)
-    case "checkpoint inspect": try CheckpointCommand.run(arguments)
-    case "checkpoint verify": try CheckpointCommand.runVerify(arguments)
+    case "checkpoint inspect": try InspectCommand.run(arguments)
+    case "checkpoint lineage": try InspectCommand.runLineage(arguments)
+    case "checkpoint card": try InspectCommand.runCard(arguments)
+    case "checkpoint verify": try VerifyCommand.run(arguments)
+    case "checkpoint keygen": try VerifyCommand.runKeygen(arguments)
+    case "checkpoint sign": try VerifyCommand.runSign(arguments)
+    case "checkpoint diff": try DeltaCommand.runDiff(arguments)
+    case "checkpoint apply": try DeltaCommand.runApply(arguments)
+    case "checkpoint merge": try MergeCommand.run(arguments)
+    case "checkpoint push": try StoreCommand.runPush(arguments)
+    case "checkpoint pull": try StoreCommand.runPull(arguments)
+    case "checkpoint list": try StoreCommand.runList(arguments)
     case "bench train": try BenchTrainCommand.run(arguments, started: started)
     case "bench mlm": try BenchMLMCommand.run(arguments)
     case "bench predict": try BenchPredictCommand.run(arguments)

@@ -8,6 +8,10 @@ Signals.watch()
 let started = ContinuousClock.now
 
 do {
+  if CommandLine.arguments.dropFirst().first == "--version" {
+    print("isogloss \(Program.version)")
+    exit(0)
+  }
   if CommandLine.arguments.contains("--help-config") {
     print(RunConfiguration.reference, terminator: "")
     exit(0)

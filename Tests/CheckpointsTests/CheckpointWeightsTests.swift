@@ -95,3 +95,28 @@ func indexThatTricksIsRefused(map: String, field: String?, message: String) thro
   #expect(error?.field == field, "\(String(describing: error))")
   #expect(error?.message.contains(message) == true, "\(String(describing: error))")
 }
+
+@Test(arguments: [nil, 1, 12, 40, 1000] as [Int?])
+func writtenShardsAreReadBack(shardBytes: Int?) throws {
+  let directory = try TemporaryDirectory()
+  let shapes = [("a", [3]), ("b", [2, 2]), ("c", [1]), ("d", [5])]
+  let tensors = shapes.map { SafetensorsWriter.Declaration($0.0, $0.1) }
+  try CheckpointWeights.write(tensors, into: directory.path, shardBytes: shardBytes) {
+    (index, writer) throws(CheckpointError) in
+    let count = shapes[index].1.reduce(1, *)
+    try writer.append(shapes[index].0, (0..<count).map { Float(10 * index + $0) }.span)
+  }
+  let weights = try CheckpointWeights(directory: directory.path)
+  for (index, (name, shape)) in shapes.enumerated() {
+    var values = [Float](repeating: .nan, count: shape.reduce(1, *))
+    var span = values.mutableSpan
+    try weights.read(name, shape: shape, into: &span)
+    #expect(values == values.indices.map { Float(10 * index + $0) })
+  }
+  // 12, 16, 4 and 20 bytes: a file takes what fits, and one tensor in any case.
+  let files = [1: 4, 12: 4, 40: 2][shardBytes ?? 0] ?? 1
+  let names = try directory.names()
+  #expect(weights.files.count == files)
+  #expect(names.contains("model.safetensors.index.json") == (files > 1))
+  if files == 2 { #expect(names[0] == "model-00001-of-00002.safetensors") }
+}

@@ -97,6 +97,55 @@ import Training
     #expect(difference <= tolerance, "\(what): \(difference)", sourceLocation: sourceLocation)
   }
 
+  /// A decoder of its own that has the numbers of the word table: the same loss, and the table's gradient is both of theirs.
+  @Test(arguments: ["bert", "xlm-roberta"], [[], [0, 1, 1, 3]])
+  func anUntiedDecoderIsTheOtherHalfOfTheTable(family: String, segments: [Int]) throws {
+    if Self.large != nil { return }
+    let workspace = Workspace(kernels: .forTests, threadCount: 2)
+    defer { workspace.stop() }
+    let expected = try Expected(family)
+    let (tied, tiedNetwork) = try model(family)
+    var configuration = tiedNetwork.configuration
+    configuration.tiesWordEmbeddings = false
+    let network = MaskedLanguageModel(configuration)
+    var untied = TrainedModel(
+      network: network, labels: [], parameters: ParameterSet(layout: network.layout))
+    // The bias is found by its other name, and the decoder is new.
+    let report = try untied.readWeights(
+      directory: place("masked-\(family)"), needsHeads: false)
+    #expect(report.missing.count == 1 && report.missing[0].hasSuffix("decoder.weight"))
+    let words = "embeddings.word_embeddings.weight"
+    let table = try #require(network.layout.index(of: words))
+    let decoder = try #require(network.layout.index(of: report.missing[0]))
+    let numbers = untied.parameters.read(entry: table) { span in span.indices.map { span[$0] } }
+    untied.parameters.update(entry: decoder) { span in
+      for index in span.indices { span[index] = numbers[index] }
+    }
+    let last = try expected.integers("bounds").count - 1
+    let batch = try Batch(expected, 0, segments: segments.isEmpty ? nil : segments + [last])
+    func run(
+      _ network: MaskedLanguageModel, _ parameters: ParameterSet
+    ) -> (loss: Double, gradients: GradientBuffer) {
+      let gradients = GradientBuffer(layout: network.layout)
+      let tape = Tape(workspace: workspace, parameters: parameters, gradients: gradients)
+      network.loss(
+        batch.input, rows: batch.rows, as: batch.space, targets: batch.targets, on: tape)
+      tape.terms[0].seed = 1 / Float(batch.rows.count)
+      tape.backward()
+      return (tape.terms[0].segmentSums.reduce(0, +), gradients)
+    }
+    let (loss, gradients) = run(network, untied.parameters)
+    let (tiedLoss, tiedGradients) = run(tiedNetwork, tied.parameters)
+    #expect(loss == tiedLoss)
+    func values(_ gradients: GradientBuffer, _ entry: Int) -> [Float] {
+      gradients.read(entry: entry) { span in span.indices.map { span[$0] } }
+    }
+    let whole = values(
+      tiedGradients, try #require(tiedNetwork.layout.index(of: words)))
+    let halves = zip(values(gradients, table), values(gradients, decoder)).map { $0 + $1 }
+    expectClose(halves, whole, 1e-6 * (whole.map(abs).max() ?? 0) + 1e-9, "the table")
+  }
+
   @Test(arguments: families, [[], [0, 1, 1, 3]])
   func scoresLossAndGradientsAgree(family: String, segments: [Int]) throws {
     let workspace = Workspace(kernels: .forTests, threadCount: 2)

@@ -27,19 +27,6 @@ public struct WeightReport: Sendable, Equatable {
   public var unused: [String] = []
 }
 
-extension HuggingFaceConfig {
-  /// Sees to it that the decoder of a masked language model is its word table.
-  ///
-  /// - Throws: ``CheckpointError`` if the config says that it is not.
-  func checkTied(path: String) throws(CheckpointError) {
-    if members["tie_word_embeddings"]?.bool == false {
-      throw CheckpointError(
-        .data, path, field: "tie_word_embeddings",
-        "is false: a masked language model's decoder is its word table here")
-    }
-  }
-}
-
 extension EncoderConfiguration {
   /// The shape that a `config.json` gives.
   ///
@@ -61,6 +48,7 @@ extension EncoderConfiguration {
     attentionDropout = Float(config.attentionDropout)
     classifierDropout = config.classifierDropout.map { Float($0) }
     initializerRange = Float(config.initializerRange)
+    tiesWordEmbeddings = config.tiesWordEmbeddings
     if let problem {
       throw CheckpointError(.data, path, field: problem.key, problem.message)
     }
@@ -143,6 +131,7 @@ extension EncoderConfiguration {
     config.attentionDropout = Double("\(attentionDropout)") ?? Double(attentionDropout)
     config.classifierDropout = classifierDropout.map { Double("\($0)") ?? Double($0) }
     config.initializerRange = Double("\(initializerRange)") ?? Double(initializerRange)
+    config.tiesWordEmbeddings = tiesWordEmbeddings
     config.labels = labels
     config.elementType = "float32"
     let class0 =
@@ -212,11 +201,15 @@ extension TrainedModel {
   }
 
   fileprivate static func spelling(of name: String, in weights: CheckpointWeights) -> String? {
-    let old =
-      name.hasSuffix("LayerNorm.weight")
-      ? name.dropLast(6) + "gamma"
-      : name.hasSuffix("LayerNorm.bias") ? name.dropLast(4) + "beta" : nil
-    for base in [name] + (old.map { [String($0)] } ?? []) {
+    var spellings = [name]
+    if name.hasSuffix("LayerNorm.weight") { spellings.append(name.dropLast(6) + "gamma") }
+    if name.hasSuffix("LayerNorm.bias") { spellings.append(name.dropLast(4) + "beta") }
+    // The bias of a masked language model's decoder has two names.
+    for head in ["lm_head", "cls.predictions"] {
+      if name == head + ".bias" { spellings.append(head + ".decoder.bias") }
+      if name == head + ".decoder.bias" { spellings.append(head + ".bias") }
+    }
+    for base in spellings {
       for prefix in ["", "bert.", "roberta."] where weights[prefix + base] != nil {
         return prefix + base
       }
@@ -234,37 +227,43 @@ extension TrainedModel {
   /// The bytes that the weights take on disk.
   public var byteCount: Int { SafetensorsWriter.byteCount(declarations) }
 
-  private var declarations: [SafetensorsWriter.Declaration] {
+  private var declarations: [SafetensorsWriter.Declaration] { declarations(.f32) }
+
+  private func declarations(_ type: ElementType) -> [SafetensorsWriter.Declaration] {
     network.layout.entries.indices.map {
-      .init(fileName(ofEntry: $0), network.layout.entries[$0].shape)
+      .init(fileName(ofEntry: $0), network.layout.entries[$0].shape, type)
     }
   }
 
-  /// Writes `config.json`, `model.safetensors` and the tokenizer's files into a directory.
+  /// Writes `config.json`, the weights and the tokenizer's files into a directory.
   ///
   /// With one head the directory is what `transformers` loads as a token classifier. Heads of single
   /// languages, and chains, are further tensors that it leaves alone; their labels go into the
   /// manifest.
   ///
-  /// - Parameter architecture: The end of the name of the class that loads it: `ForTokenClassification`.
+  /// - Parameters:
+  ///   - architecture: The end of the name of the class that loads it: `ForTokenClassification`.
+  ///   - type: What weights are stored as: `f32`, or `bf16`, to which they are rounded.
+  ///   - shardBytes: The bytes of a file of weights at most, where more than one tensor is in it; larger models are
+  ///     files with an index. Nil for one file.
   public func write(
     into directory: String, as architecture: String, base: HuggingFaceConfig?,
-    tokenizer: any Tokenizer
+    tokenizer: any Tokenizer, type: ElementType = .f32, shardBytes: Int? = nil
   ) throws(CheckpointError) {
     try mapped?.confirmUnwritten()
-    let config = network.configuration.huggingFace(
+    var config = network.configuration.huggingFace(
       as: architecture, over: base, labels: headLabels, specials: tokenizer.specials)
+    config.elementType = type == .bf16 ? "bfloat16" : "float32"
     try config.write(directory: directory)
     for file in tokenizer.files where file.name != "config.json" {
       try WholeFile.write(file.bytes, to: directory + "/" + file.name)
     }
-    try SafetensorsWriter.write(to: directory + "/model.safetensors", declarations) {
-      (writer) throws(CheckpointError) in
-      for index in network.layout.entries.indices {
-        let name = fileName(ofEntry: index)
-        try parameters.read(entry: index) { (span) throws(CheckpointError) in
-          try writer.append(name, span)
-        }
+    try CheckpointWeights.write(
+      declarations(type), into: directory, shardBytes: shardBytes
+    ) { (index, writer) throws(CheckpointError) in
+      let name = fileName(ofEntry: index)
+      try parameters.read(entry: index) { (span) throws(CheckpointError) in
+        try writer.append(name, span)
       }
     }
   }

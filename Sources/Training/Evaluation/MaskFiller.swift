@@ -29,7 +29,6 @@ public struct MaskFiller {
   public init(directory: String) throws {
     path = directory
     let config = try HuggingFaceConfig(directory: directory)
-    try config.checkTied(path: directory + "/config.json")
     let encoder = try EncoderConfiguration(config, path: directory + "/config.json")
     try encoder.checkTensors(directory: directory)
     network = MaskedLanguageModel(encoder)

@@ -44,12 +44,15 @@ public struct Run {
   ) throws {
     communicator.activity.begin("reading data")
     let (tokenizer, base) = try Self.tokenizer(configuration)
-    if configuration.task == .maskedLM, case .checkpoint(directory: let path) = configuration.start
-    {
-      try base?.checkTied(path: path + "/config.json")
-    }
     let encoder = try Self.encoder(configuration, base: base, tokenizer: tokenizer)
     let length = min(configuration.maxLength ?? encoder.longestSequence, encoder.longestSequence)
+    for stage in configuration.stages {
+      guard let wanted = stage.maxLength, wanted > encoder.longestSequence else { continue }
+      throw RunError(
+        .configuration,
+        "stage '\(stage.name)': max_length \(wanted) is over the \(encoder.longestSequence) tokens that the model takes"
+      )
+    }
     let task: any RunTask =
       switch configuration.task {
       case .tokenClassification:
@@ -148,6 +151,7 @@ public struct Run {
     var trainer = StageTrainer(
       context: context, stage: stage, index: index, directory: stageDirectory(stage),
       model: try firstModel(of: stage))
+    trainer.origin = initialisation(of: stage)
     trainer.keepsMoments = hasHeir(stage)
     if !stage.resetOptimizer, case .stage(let name) = stage.start {
       trainer.parent = context.configuration.stages.first { $0.name == name }.map(stageDirectory)

@@ -152,7 +152,7 @@ extension StageTrainer {
         return .object(members)
       })
     if stage.training.saveStrategy != .no {
-      try writeModel(to: directory + "/model", facts: extra)
+      try writeModel(to: directory + "/model", facts: extra, isFinal: true)
     }
     if context.communicator.rank == 0 {
       try RunState.write(result, to: directory + "/result.json")
@@ -177,11 +177,7 @@ extension StageTrainer {
     facts["kernels"] = .init(context.workspace.kernels.name)
     facts["precision"] = .init(context.workspace.precision.rawValue)
     facts["seed"] = .init(context.configuration.seed)
-    switch stage.start {
-    case .run: break
-    case .stage(let name): facts["parent"] = .init(name)
-    case .checkpoint(directory: let path): facts["parent"] = .init(RunFacts.lastPart(of: path))
-    }
+    lineage.write(into: &facts)
     facts["config"] = context.facts?.config
     facts["data"] = context.facts?.data
     return .object(facts)

@@ -50,6 +50,10 @@ public struct StageTrainer {
   let totalSteps: Int
   /// The directory of the stage whose moments this one goes on with; nil to begin with none.
   var parent: String?
+  /// The directory of the first weights; nil if they are random.
+  var origin: String?
+  /// What the stage's checkpoints come from, on the first rank.
+  var lineage = CheckpointLineage()
   /// Whether the stage ends with a checkpoint, moments included, for another one to go on from.
   var keepsMoments = false
 
@@ -63,8 +67,7 @@ public struct StageTrainer {
     self.directory = directory
     self.model = model
     task = context.task.stage(
-      stage, index: index, network: model.network, in: context.workspace,
-      longestSequence: model.network.configuration.longestSequence)
+      stage, index: index, network: model.network, in: context.workspace)
     feed = task.feed
     switch stage.training.duration {
     case .epochs(let count): totalSteps = feed.stepCount(epochs: count)
@@ -78,6 +81,14 @@ public struct StageTrainer {
   public mutating func run(from checkpoint: String?) throws -> StageOutcome {
     let training = stage.training
     let communicator = context.communicator
+    if let origin, communicator.rank == 0, training.saveStrategy != .no {
+      communicator.activity.begin("looking at where \(stage.name) comes from")
+      do {
+        lineage = try CheckpointLineage(of: [origin])
+      } catch {
+        context.reporter.line("\(stage.name): its checkpoints will not name their parent: \(error)")
+      }
+    }
     let rates = parameterRates()
     let gradients = GradientBuffer(layout: model.network.layout, trained: rates.trained)
     let configuration = context.configuration
@@ -331,7 +342,7 @@ public struct StageTrainer {
       state.evaluationsWithoutImprovement = 0
       if stage.training.loadBestModelAtEnd {
         best = model.parameters
-        try writeModel(to: directory + "/best", facts: JSONObject())
+        try writeModel(to: directory + "/best", facts: JSONObject(), isFinal: false)
       }
     } else {
       state.evaluationsWithoutImprovement += 1
@@ -476,16 +487,23 @@ public struct StageTrainer {
       from: last.path + "/optimizer.safetensors")
   }
 
-  func writeModel(to path: String, facts extra: JSONObject) throws {
+  /// - Parameter isFinal: Whether it is what the stage ends with, and not its best weights so far.
+  func writeModel(to path: String, facts extra: JSONObject, isFinal: Bool) throws {
     guard context.communicator.rank == 0 else { return }
     let model = model
+    let (stored, shardMb) = (stage.training.saveDtype, stage.training.maxShardMb)
+    let facts = self.facts(extra: extra)
+    let name = RunFacts.lastPart(of: context.configuration.outputDirectory) + "-" + stage.folderName
+    let card = ModelCard(name: name, facts: facts).text(over: try? ModelCard.text(in: path))
     try CheckpointDirectory.write(
       to: path, replacing: true, neededBytes: model.byteCount,
-      programVersion: context.programVersion, facts: facts(extra: extra)
+      programVersion: context.programVersion, facts: facts
     ) { (temporary) throws(CheckpointError) in
       try model.write(
         into: temporary, as: context.task.architecture, base: context.baseConfig,
-        tokenizer: context.tokenizer)
+        tokenizer: context.tokenizer, type: isFinal && stored == .bf16 ? .bf16 : .f32,
+        shardBytes: isFinal ? shardMb.map { $0 * 1_000_000 } : nil)
+      try WholeFile.write(Array(card.utf8), to: temporary + "/" + ModelCard.fileName)
     }
   }
 }

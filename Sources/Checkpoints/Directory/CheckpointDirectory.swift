@@ -26,21 +26,39 @@ public enum CheckpointDirectory {
     facts: JSONValue = [:], _ body: (_ temporaryPath: String) throws(CheckpointError) -> Void
   ) throws(CheckpointError) -> CheckpointManifest {
     precondition(facts.object != nil, "the facts of a manifest are an object")
+    var manifest: CheckpointManifest?
+    try assemble(at: path, replacing: replacing, neededBytes: neededBytes) {
+      (partial) throws(CheckpointError) in
+      try body(partial)
+      let written = CheckpointManifest(
+        programVersion: programVersion, files: try syncAndHash(partial), facts: facts)
+      try written.checkLength(path)
+      try WholeFile.write(written.text, to: partial + "/" + CheckpointManifest.fileName)
+      try syncDirectory(partial)
+      manifest = written
+    }
+    guard let manifest else { preconditionFailure("\(path) was written without a manifest") }
+    return manifest
+  }
+
+  /// Writes a directory of files to `path`, complete or not at all, whose manifest, if it has one, `body` writes like
+  /// any other file. It brings all files to the disk itself.
+  static func assemble(
+    at path: String, replacing: Bool = false, neededBytes: Int,
+    _ body: (_ temporaryPath: String) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    guard SiblingName.isPlace(path) else {
+      throw CheckpointError(.io, path, "does not end in a name; give one for a new directory")
+    }
     let place = SiblingName(path)
-    try makeParent(of: place)
+    try FileTree.makeDirectory(place.parent)
     try checkPlace(place.path, replacing: replacing)
     try checkSpace(in: place.parent, for: place.path, neededBytes: neededBytes)
     let partial = SiblingName.partial(of: path)
-    try remove(partial)
     do throws(CheckpointError) {
       guard unsafe mkdir(partial, 0o777) == 0 else { throw .system("creating", partial) }
       try body(partial)
-      let manifest = CheckpointManifest(
-        programVersion: programVersion, files: try syncAndHash(partial), facts: facts)
-      try WholeFile.write(manifest.text, to: partial + "/" + CheckpointManifest.fileName)
-      try syncDirectory(partial)
       try moveIntoPlace(partial, place)
-      return manifest
     } catch {
       try? remove(partial)
       guard error.systemError == ENOSPC || error.systemError == EDQUOT else { throw error }
@@ -48,15 +66,6 @@ public enum CheckpointDirectory {
         .io, place.path,
         "no space left on device writing \((error.path as NSString).lastPathComponent); "
           + spaceMessage(needed: neededBytes, in: place.parent), systemError: error.systemError)
-    }
-  }
-
-  private static func makeParent(of place: SiblingName) throws(CheckpointError) {
-    do {
-      try FileManager.default.createDirectory(
-        atPath: place.parent, withIntermediateDirectories: true)
-    } catch {
-      throw CheckpointError(.io, place.parent, "cannot be made a directory: \(error)")
     }
   }
 
@@ -122,18 +131,13 @@ public enum CheckpointDirectory {
     _ path: String
   ) throws(CheckpointError) -> [CheckpointManifest.File] {
     let tree = try FileTree(path)
-    var files: [CheckpointManifest.File] = []
     for name in tree.files {
-      guard name != CheckpointManifest.fileName else {
-        preconditionFailure("\(name) is written by the checkpoint itself")
-      }
-      let file = try OpenFile(reading: path + "/" + name)
-      try file.sync()
-      let size = try file.size()
-      files.append(.init(name: name, size: size, sha256: try SHA256.digest(of: file)))
+      precondition(
+        !CheckpointManifest.ownFiles.contains(name), "\(name) is written by the checkpoint itself")
+      try OpenFile(reading: path + "/" + name).sync()
     }
     for name in tree.directories { try syncDirectory(path + "/" + name) }
-    return files
+    return try FileHashes.of(tree.files, in: path)
   }
 
   static func syncDirectory(_ path: String) throws(CheckpointError) {
@@ -144,11 +148,13 @@ public enum CheckpointDirectory {
     guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system("syncing", path) }
   }
 
+  /// What a directory is called: the last part of its real path.
+  public static func name(of path: String) -> String { SiblingName.name(ofDirectory: path) }
+
   /// Removes a checkpoint so that none is ever there in part: it is hidden first, and ``recover(in:)`` ends what was
   /// begun.
   public static func discard(_ path: String) throws(CheckpointError) {
     let hidden = SiblingName.partial(of: path)
-    try remove(hidden)
     guard unsafe rename(path, hidden) == 0 else { throw .system("removing", path) }
     try remove(hidden)
   }
@@ -171,8 +177,15 @@ struct SiblingName {
   var parent: String
   var name: String
 
-  /// - Precondition: `path` ends in a name, after trailing slashes are dropped.
+  /// Whether `path` ends in a name, after trailing slashes are dropped.
+  static func isPlace(_ path: String) -> Bool {
+    let last = path.split(separator: "/").last ?? ""
+    return !["", ".", ".."].contains(last)
+  }
+
+  /// - Precondition: ``isPlace(_:)``.
   init(_ path: String) {
+    precondition(Self.isPlace(path), "‘\(path)’ does not end in a name")
     var plain = path[...]
     while plain.utf8.count > 1, plain.hasSuffix("/") { plain.removeLast() }
     if let slash = plain.lastIndex(of: "/") {
@@ -182,7 +195,6 @@ struct SiblingName {
       name = String(plain)
       parent = "."
     }
-    precondition(!["", ".", ".."].contains(name), "‘\(path)’ does not end in a name")
   }
 
   var path: String { parent + "/" + name }
@@ -192,10 +204,18 @@ struct SiblingName {
   static let replacedSuffix = ".replaced"
   static let partialMark = ".partial-"
 
-  /// What is being written to `path` by this process.
+  /// What is being written to `path`: another name at each call, since processes of several machines may write there.
   static func partial(of path: String) -> String {
     let place = SiblingName(path)
-    return place.parent + "/." + place.name + partialMark + String(getpid())
+    return place.parent + "/." + place.name + partialMark + String(UInt64.random(in: 0 ... .max))
+  }
+
+  /// What a directory is called wherever it is named from: the last part of its real path.
+  static func name(ofDirectory path: String) -> String {
+    guard let resolved = unsafe realpath(path, nil) else { return path }
+    defer { unsafe free(resolved) }
+    let name = unsafe String(cString: resolved).split(separator: "/").last ?? "checkpoint"
+    return String(name)
   }
 }
 
@@ -225,17 +245,29 @@ struct FileTree {
   var directories: [String] = []
   private static let depthLimit = 16
 
-  /// - Parameter allowingLinks: Whether a link to a file counts as a file. Otherwise a link is an error
-  ///   of code `data`, as is all that is neither file nor directory: its content is not the
-  ///   directory's own.
-  init(_ path: String, allowingLinks: Bool = false) throws(CheckpointError) {
-    try add(path, prefix: "", depth: 0, allowingLinks)
+  /// - Parameters:
+  ///   - allowingLinks: Whether a link to a file counts as a file. Otherwise a link is an error of code `data`, as is
+  ///     all that is neither file nor directory: its content is not the directory's own.
+  ///   - skippingHidden: Whether names that begin with a dot are left out.
+  init(
+    _ path: String, allowingLinks: Bool = false, skippingHidden: Bool = false
+  ) throws(CheckpointError) {
+    try add(path, prefix: "", depth: 0, allowingLinks, skippingHidden)
     files.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     directories.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
+  /// Makes a directory and those it is in, unless it is there.
+  static func makeDirectory(_ path: String) throws(CheckpointError) {
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw CheckpointError(.io, path, "cannot be made a directory: \(error)")
+    }
+  }
+
   private mutating func add(
-    _ path: String, prefix: String, depth: Int, _ allowingLinks: Bool
+    _ path: String, prefix: String, depth: Int, _ allowingLinks: Bool, _ skippingHidden: Bool
   ) throws(CheckpointError) {
     guard depth < Self.depthLimit else {
       throw CheckpointError(.data, path, "is more than \(Self.depthLimit) directories deep")
@@ -247,12 +279,14 @@ struct FileTree {
       let code: CheckpointError.Code = FileKind.of(path) == .absent ? .missing : .io
       throw CheckpointError(code, path, "cannot be read as a directory")
     }
-    for name in names {
+    for name in names where !(skippingHidden && name.hasPrefix(".")) {
       switch FileKind.of(path + "/" + name) {
       case .file: files.append(prefix + name)
       case .directory:
         directories.append(prefix + name)
-        try add(path + "/" + name, prefix: prefix + name + "/", depth: depth + 1, allowingLinks)
+        try add(
+          path + "/" + name, prefix: prefix + name + "/", depth: depth + 1, allowingLinks,
+          skippingHidden)
       case .other
       where allowingLinks && FileKind.of(path + "/" + name, followingLinks: true) == .file:
         files.append(prefix + name)

@@ -27,9 +27,7 @@ import CCrypto
       unsafe EVP_DigestFinal_ex(context, $0.baseAddress, nil)
     }
     precondition(done == 1, "OpenSSL failed to finish a hash")
-    let digits = Array("0123456789abcdef".utf8)
-    let text = digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
-    return String(decoding: text, as: UTF8.self)
+    return Hexadecimal.text(digest)
   }
 
   /// The hash of `bytes` as 64 hexadecimal digits.
@@ -44,15 +42,12 @@ import CCrypto
     try digest(of: OpenFile(reading: path))
   }
 
-  static func digest(of file: borrowing OpenFile) throws(CheckpointError) -> String {
+  /// The hash of the bytes of a file that are in `range`.
+  static func digest(
+    of file: borrowing OpenFile, _ range: Range<Int> = 0..<Int.max
+  ) throws(CheckpointError) -> String {
     var hash = SHA256()
-    var offset = 0
-    while true {
-      let bytes = try file.read(1 << 20, at: offset)
-      if bytes.isEmpty { break }
-      hash.update(unsafe bytes.span.bytes)
-      offset += bytes.count
-    }
+    try file.forEachPiece(of: range) { hash.update($0) }
     return hash.finish()
   }
 }

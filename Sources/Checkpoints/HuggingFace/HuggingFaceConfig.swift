@@ -32,6 +32,8 @@ public struct HuggingFaceConfig: Sendable, Equatable {
   /// The dropout before a classifier; nil for ``hiddenDropout``.
   public var classifierDropout: Double?
   public var initializerRange: Double
+  /// Whether the decoder of a masked language model is its word table.
+  public var tiesWordEmbeddings = true
   /// The classes that write the weights, such as `BertForTokenClassification`.
   public var architectures: [String]
   /// The labels in the order of their ids; nil when the file names none.
@@ -140,6 +142,7 @@ public struct HuggingFaceConfig: Sendable, Equatable {
     attentionDropout = try keys.number("attention_probs_dropout_prob", 0...1) ?? attentionDropout
     classifierDropout = try keys.number("classifier_dropout", 0...1, orNull: true)
     initializerRange = try keys.number("initializer_range", 0...100) ?? initializerRange
+    tiesWordEmbeddings = try keys.flag("tie_word_embeddings") ?? true
     architectures = try keys.texts("architectures") ?? []
     elementType = try keys.text(keys.has("dtype") ? "dtype" : "torch_dtype")
   }
@@ -221,6 +224,9 @@ public struct HuggingFaceConfig: Sendable, Equatable {
     }
     if !architectures.isEmpty || object["architectures"] != nil {
       object["architectures"] = .array(architectures.map { .string($0) })
+    }
+    if !tiesWordEmbeddings || object["tie_word_embeddings"] != nil {
+      object["tie_word_embeddings"] = .bool(tiesWordEmbeddings)
     }
     let typeKey = object["torch_dtype"] != nil && object["dtype"] == nil ? "torch_dtype" : "dtype"
     Self.set(&object, typeKey, elementType.map { .string($0) })

@@ -47,6 +47,14 @@ struct SafetensorsHeader {
     return Int(length)
   }
 
+  /// Reads and checks the header of an open file of `fileLength` bytes. Cost: the header.
+  init(of file: borrowing OpenFile, fileLength: Int) throws(CheckpointError) {
+    let length = try Self.length(
+      from: file.read(8, at: 0), fileLength: fileLength, path: file.path)
+    try self.init(
+      parsing: file.read(length, at: 8), dataLength: fileLength - 8 - length, path: file.path)
+  }
+
   /// Parses and checks the header `bytes` of a file with `dataLength` bytes of data behind it.
   init(parsing bytes: [UInt8], dataLength: Int, path: String) throws(CheckpointError) {
     do throws(JSONError) {

@@ -22,9 +22,9 @@ struct OpenFile: ~Copyable {
   }
 
   /// Creates a file that must not exist yet.
-  init(creating path: String) throws(CheckpointError) {
+  init(creating path: String, mode: mode_t = 0o666) throws(CheckpointError) {
     let descriptor = retrying {
-      unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
     }
     guard descriptor >= 0 else { throw .system("creating", path) }
     self.path = path
@@ -58,6 +58,24 @@ struct OpenFile: ~Copyable {
     }
     bytes.removeLast(count - done)
     return bytes
+  }
+
+  /// Gives the bytes of `range` piece by piece, each of up to a mebibyte, as far as the file goes.
+  func forEachPiece(
+    of range: Range<Int>, _ body: (RawSpan) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    var buffer = [UInt8](repeating: 0, count: min(range.count, 1 << 20))
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      let count = min(buffer.count, range.upperBound - offset)
+      let step = unsafe buffer.withUnsafeMutableBytes { bytes in
+        retrying { unsafe pread(descriptor, bytes.baseAddress, count, offset) }
+      }
+      guard step >= 0 else { throw .system("reading", path) }
+      if step == 0 { break }
+      try body(unsafe buffer.span.bytes.extracting(first: step))
+      offset += step
+    }
   }
 
   /// Writes all `bytes` at `offset`.
@@ -117,7 +135,11 @@ public enum WholeFile {
 
   /// Writes a file that does not exist yet, and waits until it is on the disk.
   public static func write(_ bytes: [UInt8], to path: String) throws(CheckpointError) {
-    let file = try OpenFile(creating: path)
+    try write(bytes, to: path, mode: 0o666)
+  }
+
+  static func write(_ bytes: [UInt8], to path: String, mode: mode_t) throws(CheckpointError) {
+    let file = try OpenFile(creating: path, mode: mode)
     try file.write(unsafe bytes.span.bytes, at: 0)
     try file.sync()
   }
@@ -125,7 +147,6 @@ public enum WholeFile {
   /// Puts a file in the place of another, or of none: whole or not at all.
   public static func replace(_ bytes: [UInt8], at path: String) throws(CheckpointError) {
     let partial = SiblingName.partial(of: path)
-    unsafe unlink(partial)
     do throws(CheckpointError) {
       try write(bytes, to: partial)
       guard unsafe rename(partial, path) == 0 else { throw .system("writing", path) }
@@ -145,11 +166,9 @@ public enum WholeFile {
     let input = try OpenFile(reading: source)
     let output = try OpenFile(creating: path)
     var offset = 0
-    while true {
-      let bytes = try input.read(1 << 20, at: offset)
-      if bytes.isEmpty { break }
-      try output.write(unsafe bytes.span.bytes, at: offset)
-      offset += bytes.count
+    try input.forEachPiece(of: 0..<Int.max) { (bytes) throws(CheckpointError) in
+      try output.write(bytes, at: offset)
+      offset += bytes.byteCount
     }
     try output.sync()
   }

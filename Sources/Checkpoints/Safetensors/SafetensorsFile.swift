@@ -22,10 +22,7 @@ import Foundation
     let file = try OpenFile(reading: path)
     let information = try file.information()
     let length = Int(information.st_size)
-    let headerLength = try SafetensorsHeader.length(
-      from: file.read(8, at: 0), fileLength: length, path: path)
-    let header = try SafetensorsHeader(
-      parsing: file.read(headerLength, at: 8), dataLength: length - 8 - headerLength, path: path)
+    let header = try SafetensorsHeader(of: file, fileLength: length)
 
     let address = unsafe mmap(nil, length, PROT_READ, MAP_PRIVATE, file.descriptor, 0)
     guard let address = unsafe address, unsafe address != MAP_FAILED else {
@@ -103,12 +100,33 @@ import Foundation
     _ name: String, shape: [Int]? = nil, into destination: inout MutableSpan<Float>
   ) throws(CheckpointError) {
     let tensor = try entry(name, shape: shape, count: destination.count)
+    try read(tensor, 0..<tensor.count, into: &destination)
+  }
+
+  /// Reads the elements `part` of the tensor `name`, counted row-major, as `Float`.
+  ///
+  /// - Precondition: The tensor has them, and `destination` takes as many.
+  public func read(
+    _ name: String, part: Range<Int>, into destination: inout MutableSpan<Float>
+  ) throws(CheckpointError) {
+    let tensor = try entry(name)
+    precondition(
+      part.lowerBound >= 0 && part.upperBound <= tensor.count && part.count == destination.count,
+      "elements \(part) of \(name), which has \(tensor.count)")
+    try read(tensor, part, into: &destination)
+  }
+
+  private func read(
+    _ tensor: TensorEntry, _ part: Range<Int>, into destination: inout MutableSpan<Float>
+  ) throws(CheckpointError) {
     guard tensor.elementType.isFloatingPoint else {
       throw CheckpointError(
-        .data, path, field: name,
+        .data, path, field: tensor.name,
         "holds \(tensor.elementType.rawValue), where a floating-point type is needed")
     }
-    let bytes = unsafe UnsafeRawBufferPointer(rebasing: map[tensor.byteRange])
+    let start = tensor.byteRange.lowerBound + part.lowerBound * tensor.elementType.size
+    let bytes = unsafe UnsafeRawBufferPointer(
+      rebasing: map[start..<start + part.count * tensor.elementType.size])
     unsafe destination.withUnsafeMutableBufferPointer { floats in
       switch tensor.elementType {
       case .f16:

@@ -90,8 +90,7 @@ public struct CheckpointWeights: Sendable {
     _ name: String, in directory: String, index: String
   ) throws(CheckpointError) -> String {
     let shown = printable(name, limit: 80)
-    guard !name.isEmpty, name != ".", name != "..", !name.utf8.contains(UInt8(ascii: "/")),
-      !name.utf8.contains(UInt8(ascii: "\\")), !name.utf8.contains(0)
+    guard PlainPath.isName(name)
     else {
       throw CheckpointError(
         .data, index, field: "weight_map", "‘\(shown)’ is not the plain name of a file")
@@ -100,8 +99,7 @@ public struct CheckpointWeights: Sendable {
     guard FileManager.default.fileExists(atPath: path) else {
       throw CheckpointError(.missing, path, "the index \(indexName) needs this shard; fetch it")
     }
-    let home = try realPath(directory)
-    guard try realPath(path).hasPrefix(home.hasSuffix("/") ? home : home + "/") else {
+    guard try PlainPath.isWithin(path, directory) else {
       throw CheckpointError(
         .data, index, field: "weight_map",
         "‘\(shown)’ is a link that leaves the directory; copy the file in its place")
@@ -109,10 +107,49 @@ public struct CheckpointWeights: Sendable {
     return path
   }
 
-  private static func realPath(_ path: String) throws(CheckpointError) -> String {
-    guard let resolved = unsafe realpath(path, nil) else { throw .system("resolving", path) }
-    defer { unsafe free(resolved) }
-    return unsafe String(cString: resolved)
+  // MARK: Writing
+
+  /// Writes weights as `transformers` does: `model.safetensors`, or `model-00001-of-0000N.safetensors` with an index.
+  ///
+  /// - Parameters:
+  ///   - tensors: All tensors, in the order in which they fill the files.
+  ///   - shardBytes: The bytes of the tensors of a file at most, where it holds more than one; nil for one file.
+  ///   - append: Appends all elements of the tensor of an index.
+  public static func write(
+    _ tensors: [SafetensorsWriter.Declaration], into directory: String, shardBytes: Int? = nil,
+    _ append: (Int, inout SafetensorsWriter) throws(CheckpointError) -> Void
+  ) throws(CheckpointError) {
+    var shards: [[Int]] = [[]]
+    var (filled, total) = (0, 0)
+    for (index, tensor) in tensors.enumerated() {
+      let bytes = tensor.shape.reduce(tensor.elementType.size, *)
+      if let shardBytes, filled + bytes > shardBytes, shards[shards.count - 1].isEmpty == false {
+        shards.append([])
+        filled = 0
+      }
+      shards[shards.count - 1].append(index)
+      filled += bytes
+      total += bytes
+    }
+    func number(_ value: Int) -> String {
+      String(repeating: "0", count: max(0, 5 - String(value).count)) + String(value)
+    }
+    var map = JSONObject()
+    for (place, shard) in shards.enumerated() {
+      let name =
+        shards.count == 1
+        ? fileName : "model-\(number(place + 1))-of-\(number(shards.count)).safetensors"
+      try SafetensorsWriter.write(to: directory + "/" + name, shard.map { tensors[$0] }) {
+        (writer) throws(CheckpointError) in
+        for index in shard { try append(index, &writer) }
+      }
+      for index in shard { map.append(unique: tensors[index].name, .string(name)) }
+    }
+    guard shards.count > 1 else { return }
+    let index: JSONValue = [
+      "metadata": ["total_size": JSONValue(total)], "weight_map": .object(map.sorted()),
+    ]
+    try WholeFile.write(index.text, to: directory + "/" + indexName)
   }
 
   // MARK: Reading

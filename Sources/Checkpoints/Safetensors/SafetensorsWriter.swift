@@ -43,7 +43,6 @@ public struct SafetensorsWriter: ~Copyable {
     _ body: (inout SafetensorsWriter) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {
     let partial = SiblingName.partial(of: path)
-    unsafe unlink(partial)
     do throws(CheckpointError) {
       var writer = try SafetensorsWriter(partial, tensors, metadata)
       try writer.file.write(unsafe writer.header.span.bytes, at: 0)
@@ -109,6 +108,16 @@ public struct SafetensorsWriter: ~Copyable {
       declared == Element.elementType,
       "\(name) is \(declared.rawValue), not \(Element.elementType.rawValue)")
     try file.write(unsafe values.bytes, at: offset)
+  }
+
+  /// Writes the next bytes of the tensor `name` as they are.
+  ///
+  /// - Precondition: They are whole elements, and `name` has as many left.
+  public mutating func appendBytes(_ name: String, _ bytes: RawSpan) throws(CheckpointError) {
+    let size = indices[name].map { entries[$0].elementType.size } ?? 1
+    precondition(bytes.byteCount % size == 0, "\(bytes.byteCount) bytes for \(name)")
+    let (_, offset) = advance(name, bytes.byteCount / size)
+    try file.write(bytes, at: offset)
   }
 
   /// Counts `count` elements of `name` as written; returns its entry and where in the file they go.

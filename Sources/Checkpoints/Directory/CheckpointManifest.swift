@@ -6,10 +6,21 @@ public struct CheckpointManifest: Sendable, Equatable {
     public var size: Int
     /// 64 hexadecimal digits.
     public var sha256: String
+    /// The tensors of a safetensors file in the order of their data; empty for any other file, and in manifests that
+    /// were written before tensors were hashed.
+    public var tensors: [Tensor] = []
+  }
+
+  public struct Tensor: Sendable, Equatable, Codable {
+    public var name: String
+    /// The hash of the tensor's bytes as they lie in the file: 64 hexadecimal digits.
+    public var sha256: String
   }
 
   /// The name of the manifest's file.
   public static let fileName = "isogloss.json"
+  /// The files that no manifest lists: the manifest, and signatures of it.
+  static let ownFiles: Set<String> = [fileName, CheckpointSignatures.fileName]
   /// The version of the format that is written, and the only one that is read.
   public static let formatVersion = 1
   private static let formatName = "isogloss-checkpoint"
@@ -17,7 +28,7 @@ public struct CheckpointManifest: Sendable, Equatable {
 
   /// The version of the program that wrote the checkpoint.
   public var programVersion: String
-  /// Every file but the manifest, in the order of their names.
+  /// Every file but the manifest and its signatures, in the order of their names.
   public var files: [File]
   /// What the writer had to say: parent checkpoint, data, config. An object.
   public var facts: JSONValue
@@ -35,8 +46,18 @@ public struct CheckpointManifest: Sendable, Equatable {
   ///
   /// - Throws: ``CheckpointError``: `missing` when there is none, `data` with the key that is wrong.
   public init(directory: String) throws(CheckpointError) {
-    let path = directory + "/" + Self.fileName
-    let root = try JSONValue(parsing: WholeFile.read(path, limit: Self.byteLimit), path: path)
+    try self.init(
+      parsing: Self.bytes(directory: directory), path: directory + "/" + Self.fileName)
+  }
+
+  /// The text of the manifest in `directory`: what is signed, and whose SHA-256 is the checkpoint's identity.
+  static func bytes(directory: String) throws(CheckpointError) -> [UInt8] {
+    try WholeFile.read(directory + "/" + fileName, limit: byteLimit)
+  }
+
+  /// Reads a manifest from its text; `path` is for messages.
+  init(parsing bytes: [UInt8], path: String) throws(CheckpointError) {
+    let root = try JSONValue(parsing: bytes, path: path)
     guard root["format"]?.string == Self.formatName else {
       throw CheckpointError(.data, path, field: "format", "is not ‘\(Self.formatName)’")
     }
@@ -63,19 +84,41 @@ public struct CheckpointManifest: Sendable, Equatable {
       let (sum, overflow) = total.addingReportingOverflow(size)
       if overflow { throw CheckpointError(.data, path, field: member.name, "a size of \(size)") }
       total = sum
-      files.append(File(name: member.name, size: size, sha256: hash))
+      var file = File(name: member.name, size: size, sha256: hash)
+      for tensor in member.value["tensors"]?.object?.members ?? [] {
+        guard let hash = tensor.value.string, hash.utf8.count == 64 else {
+          throw CheckpointError(.data, path, field: tensor.name, "its hash is no sha256")
+        }
+        file.tensors.append(Tensor(name: tensor.name, sha256: hash))
+      }
+      files.append(file)
     }
     self.programVersion = programVersion
     self.files = files.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     facts = root["facts"] ?? [:]
   }
 
+  /// Sees to it that the manifest can be read again.
+  func checkLength(_ path: String) throws(CheckpointError) {
+    guard text.utf8.count < Self.byteLimit else {
+      throw CheckpointError(
+        .data, path, field: Self.fileName, "would have over \(Self.byteLimit) bytes")
+    }
+  }
+
   /// The manifest as the text of its file.
   var text: String {
     var list = JSONObject()
     for file in files {
-      list.append(
-        unique: file.name, ["size": JSONValue(file.size), "sha256": .string(file.sha256)])
+      var members: JSONObject = JSONObject()
+      members["size"] = JSONValue(file.size)
+      members["sha256"] = .string(file.sha256)
+      if !file.tensors.isEmpty {
+        var tensors = JSONObject()
+        for tensor in file.tensors { tensors.append(unique: tensor.name, .string(tensor.sha256)) }
+        members["tensors"] = .object(tensors)
+      }
+      list.append(unique: file.name, .object(members))
     }
     let root: JSONValue = [
       "format": .string(Self.formatName), "format_version": JSONValue(Self.formatVersion),

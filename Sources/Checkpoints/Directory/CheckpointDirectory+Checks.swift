@@ -8,28 +8,79 @@ extension CheckpointDirectory {
   ///   format version when this program does not know it.
   @discardableResult
   public static func verify(_ path: String) throws(CheckpointError) -> CheckpointManifest {
-    let manifest = try checkSizes(path)
-    for file in manifest.files {
-      let found = try SHA256.digest(ofFile: path + "/" + file.name)
-      guard found == file.sha256 else {
+    try verify(path, CheckpointManifest.bytes(directory: path))
+  }
+
+  /// The same of a checkpoint that the owner of `key` has to have signed.
+  @discardableResult
+  public static func verify(
+    _ path: String, signedBy key: borrowing VerifyingKey
+  ) throws(CheckpointError) -> CheckpointManifest {
+    // One reading: what was signed is what the files are compared with.
+    let bytes = try CheckpointManifest.bytes(directory: path)
+    try CheckpointSignatures(directory: path).check(bytes, of: path, by: key)
+    return try verify(path, bytes)
+  }
+
+  static func verify(
+    _ path: String, _ bytes: [UInt8]
+  ) throws(CheckpointError) -> CheckpointManifest {
+    let manifest = try CheckpointManifest(
+      parsing: bytes, path: path + "/" + CheckpointManifest.fileName)
+    try checkSizes(path, manifest)
+    try compare(try FileHashes.of(manifest.files.map(\.name), in: path), with: manifest, path)
+    return manifest
+  }
+
+  /// Checks that files have the hashes that the manifest of their directory gives; others may be among them.
+  static func compare(
+    _ files: [CheckpointManifest.File], with manifest: CheckpointManifest, _ path: String
+  ) throws(CheckpointError) {
+    let saved = Dictionary(manifest.files.map { ($0.name, $0) }) { first, _ in first }
+    for found in files {
+      guard let file = saved[found.name] else { continue }
+      let tensors = differing(file.tensors, found.tensors)
+      guard found.sha256 == file.sha256, tensors.isEmpty else {
         throw CheckpointError(
           .data, path, field: file.name,
-          "differs from what was saved: its SHA-256 is \(found), the manifest says "
-            + printable(file.sha256, limit: 64))
+          "differs from what was saved" + tensors
+            + ": its SHA-256 is \(found.sha256), the manifest "
+            + "says " + printable(file.sha256, limit: 64))
       }
     }
-    return manifest
+  }
+
+  /// Which tensors are not as they were: ` in the tensor …`; empty if all are, or their hashes were not written down.
+  private static func differing(
+    _ saved: [CheckpointManifest.Tensor], _ found: [CheckpointManifest.Tensor]
+  ) -> String {
+    if saved.isEmpty || saved == found { return "" }
+    let hashes = Dictionary(found.map { ($0.name, $0.sha256) }) { first, _ in first }
+    let names = saved.filter { hashes[$0.name] != $0.sha256 }.map { printable($0.name, limit: 120) }
+    switch names.count {
+    case 0: return " in its header"
+    case 1: return " in the tensor \(names[0])"
+    default: return " in \(names.count) tensors, the first of them \(names[0])"
+    }
   }
 
   /// Checks the manifest, and the names and sizes of the files, without reading them.
   @discardableResult
   public static func checkSizes(_ path: String) throws(CheckpointError) -> CheckpointManifest {
     let manifest = try CheckpointManifest(directory: path)
+    try checkSizes(path, manifest)
+    return manifest
+  }
+
+  private static func checkSizes(
+    _ path: String, _ manifest: CheckpointManifest
+  ) throws(CheckpointError) {
     // The names in the manifest are only compared with those found, so none can lead elsewhere.
-    var found = Set(try FileTree(path).files)
-    found.remove(CheckpointManifest.fileName)
+    // Names are bytes: two that read the same are two.
+    var found = Set(try FileTree(path).files.map { Array($0.utf8) })
+    found.subtract(CheckpointManifest.ownFiles.map { Array($0.utf8) })
     for file in manifest.files {
-      guard found.remove(file.name) != nil else {
+      guard found.remove(Array(file.name.utf8)) != nil else {
         throw CheckpointError(
           .data, path, field: file.name, "is missing, though the manifest lists it")
       }
@@ -39,10 +90,9 @@ extension CheckpointDirectory {
           .data, path, field: file.name, "has \(size) bytes, the manifest says \(file.size)")
       }
     }
-    if let extra = found.min() {
+    if let extra = found.map({ String(decoding: $0, as: UTF8.self) }).min() {
       throw CheckpointError(.data, path, field: extra, "is extra: the manifest does not list it")
     }
-    return manifest
   }
 
   /// A checkpoint of a run, named by its step.
