@@ -31,7 +31,8 @@ from minilm import read_conll
 def reference(folder, sentences):
     """The sentences that both read alike, and transformers' logits of their words."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model, info = AutoModelForTokenClassification.from_pretrained(folder, output_loading_info=True)
+    model, info = AutoModelForTokenClassification.from_pretrained(
+        folder, output_loading_info=True, dtype=torch.float32)
     assert not info["missing_keys"], f"transformers finds no {info['missing_keys']} in {folder}"
     model.eval()
     window = model.config.max_position_embeddings - (model.config.pad_token_id + 1) * (model.config.model_type != "bert")

@@ -36,14 +36,4 @@ public enum Sharding {
   public static func cost(ofSequences lengths: [Int], width: Int, inner: Int) -> Int {
     lengths.reduce(0) { $0 + (2 * width + inner) * $1 + $1 * $1 }
   }
-
-  /// The cost of each sentence of a step.
-  public static func costs(
-    of items: some Sequence<SentenceReference>, in splits: [Split], width: Int, inner: Int
-  ) -> [Int] {
-    items.map {
-      cost(
-        ofSequences: splits[$0.language].windowLengths(of: $0.sentence), width: width, inner: inner)
-    }
-  }
 }

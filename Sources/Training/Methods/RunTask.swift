@@ -26,8 +26,7 @@ public protocol RunTask: Sendable {
   ///
   /// - Parameter index: The stage's place in the run: part of every random number's name.
   func stage(
-    _ stage: Stage, index: Int, network: any Network, in workspace: Workspace,
-    longestSequence: Int
+    _ stage: Stage, index: Int, network: any Network, in workspace: Workspace
   ) -> any StageTask
 }
 

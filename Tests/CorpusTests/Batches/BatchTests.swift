@@ -169,7 +169,10 @@ private func splits() throws -> [Split] {
   }
 
   private func costs(_ step: [SentenceReference], _ splits: [Split]) -> [Int] {
-    Sharding.costs(of: step, in: splits, width: 384, inner: 1536)
+    step.map {
+      Sharding.cost(
+        ofSequences: splits[$0.language].windowLengths(of: $0.sentence), width: 384, inner: 1536)
+    }
   }
 }
 

@@ -90,14 +90,13 @@ struct MaskedLMTask: RunTask {
   }
 
   func stage(
-    _ stage: Stage, index: Int, network: any Network, in workspace: Workspace,
-    longestSequence: Int
+    _ stage: Stage, index: Int, network: any Network, in workspace: Workspace
   ) -> any StageTask {
     guard let model = network as? MaskedLanguageModel else {
       preconditionFailure("\(type(of: network)) is no masked language model")
     }
     let training = stage.training
-    let length = min(stage.maxLength ?? self.longestSequence, longestSequence)
+    let length = stage.maxLength ?? longestSequence
     let rates = Masking.Rates(
       chosen: training.mlmProbability, masked: training.maskReplaceProb,
       random: training.randomReplaceProb, byWord: training.wholeWordMask)

@@ -70,8 +70,7 @@ struct TokenClassificationTask: RunTask {
   }
 
   func stage(
-    _ stage: Stage, index: Int, network: any Network, in workspace: Workspace,
-    longestSequence: Int
+    _ stage: Stage, index: Int, network: any Network, in workspace: Workspace
   ) -> any StageTask {
     guard let classifier = network as? TokenClassifier else {
       preconditionFailure("\(type(of: network)) is no token classifier")
