@@ -81,13 +81,15 @@ public enum MPIWorld {
       Launch.expectedSize.map { "not all of \($0) ranks have come" } ?? "a rank is missing"
     return try Deadline.guarding(seconds: settings.timeoutSeconds) {
       // Less than the other ranks leave the first one to speak.
+      let rank = Launch.rank ?? 0
       let advice =
-        SilentHosts.find(seconds: min(1, settings.timeoutSeconds)).text
+        SilentHosts.find(seconds: min(1, settings.timeoutSeconds))
+        .text(askedBy: "rank \(rank) on \(nameOfThisHost())")
         ?? "look for hosts that are down, a firewall, or networks that not all hosts share "
         + "(OMPI_MCA_btl_tcp_if_include)"
       settings.whenStuck?(
         CollectiveError(
-          code: .timeout, operation: starting, rank: Launch.rank ?? 0,
+          code: .timeout, operation: starting, rank: rank,
           detail: "took over \(Int(settings.timeoutSeconds)) s: \(ranks); \(advice)"))
     } _: { () throws(TransportFailure) in
       let transport = try initialize()

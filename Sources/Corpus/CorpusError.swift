@@ -21,7 +21,18 @@ public struct CorpusError: Error, Equatable, CustomStringConvertible {
     self.message = message
   }
 
+  /// One line whatever the file holds: control characters of what a message quotes are replaced, and long ones cut.
   public var description: String {
-    line.map { "\(path):\($0): \(message)" } ?? "\(path): \(message)"
+    var text = line.map { "\(path):\($0): " } ?? "\(path): "
+    for (index, scalar) in message.unicodeScalars.enumerated() {
+      if index == Self.messageLimit { return text + "…" }
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator: text += "\u{FFFD}"
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
   }
+
+  private static let messageLimit = 2000
 }

@@ -46,12 +46,13 @@ import Testing
   }
 
   @Test func whoDoesNotAnswerIsNamed() {
-    #expect(SilentHosts(asked: 0, silent: []).text == nil)
-    #expect(SilentHosts(asked: 2, silent: []).text == nil)
-    #expect(
-      SilentHosts(asked: 2, silent: ["10.77.0.2"]).text
-        == "host 10.77.0.2 does not answer: look at it and its network")
-    #expect(SilentHosts(asked: 3, silent: ["a", "b"]).text?.hasPrefix("hosts a, b do not") == true)
-    #expect(SilentHosts(asked: 2, silent: ["a", "b"]).text?.hasPrefix("none of 2 hosts") == true)
+    func text(_ asked: Int, _ silent: [String]) -> String? {
+      SilentHosts(asked: asked, silent: silent).text(askedBy: "rank 4 on node02")
+    }
+    #expect(text(0, []) == nil)
+    #expect(text(2, []) == nil)
+    #expect(text(2, ["10.77.0.2"]) == "host 10.77.0.2 does not answer: look at it and its network")
+    #expect(text(3, ["a", "b"])?.hasPrefix("hosts a, b do not") == true)
+    #expect(text(2, ["a", "b"])?.hasPrefix("rank 4 on node02 reaches none of the other 2") == true)
   }
 }

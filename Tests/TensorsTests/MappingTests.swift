@@ -79,4 +79,35 @@ import Testing
       #expect(!isMapped)
     }
   }
+
+  /// A copy of a set whose table is partly the file's and partly written keeps both, whatever becomes of the first.
+  @Test(arguments: [1, 128, 1000], [0, 64, 4092, 8200])
+  func copiesAreValues(rows: Int, offset: Int) throws {
+    let file = try file(values(rows), offset: offset, tail: 4)
+    var set = ParameterSet(layout: Self.layout(rows: rows))
+    let isMapped = set.map(entry: 0, file: file.fileDescriptor, offset: offset)
+    try #require(isMapped)
+    var expected = values(rows)
+    for index in [0, expected.count / 2, expected.count - 1] {
+      set.update(entry: 0) { span in span[index] = 9 }
+      expected[index] = 9
+    }
+    set.update(entry: 1) { span in span[4] = 3 }
+    let copy = set
+    set.update(entry: 0) { span in
+      for index in span.indices { span[index] = -1 }
+    }
+    set.update(entry: 1) { span in span[4] = -1 }
+    #expect(table(copy) == expected)
+    #expect(table(copy, 1) == [0, 0, 0, 0, 3])
+    #expect(table(set) == Array(repeating: -1, count: expected.count))
+    // A copy of a copy, whose first is gone.
+    let last = { () -> ParameterSet in
+      var other = copy
+      other.update(entry: 0) { span in span[0] = 5 }
+      return other
+    }()
+    #expect(table(last) == [5] + expected.dropFirst())
+    #expect(table(copy) == expected)
+  }
 }

@@ -17,13 +17,15 @@ public enum CheckpointDirectory {
   ///     A directory without a manifest is never replaced.
   ///   - neededBytes: What the files will take: the free space is checked first.
   ///   - programVersion: Goes into the manifest, as does `facts`, an object.
+  ///   - hashThreads: How many files and tensors are hashed at once; nil for as many as there are processors.
   ///   - body: Writes files, and directories of files, below the path it is given.
   /// - Returns: The manifest that was written.
   /// - Throws: ``CheckpointError`` of code `io`, or what `body` throws.
   @discardableResult
   public static func write(
     to path: String, replacing: Bool = false, neededBytes: Int = 0, programVersion: String,
-    facts: JSONValue = [:], _ body: (_ temporaryPath: String) throws(CheckpointError) -> Void
+    facts: JSONValue = [:], hashThreads: Int? = nil,
+    _ body: (_ temporaryPath: String) throws(CheckpointError) -> Void
   ) throws(CheckpointError) -> CheckpointManifest {
     precondition(facts.object != nil, "the facts of a manifest are an object")
     var manifest: CheckpointManifest?
@@ -31,7 +33,8 @@ public enum CheckpointDirectory {
       (partial) throws(CheckpointError) in
       try body(partial)
       let written = CheckpointManifest(
-        programVersion: programVersion, files: try syncAndHash(partial), facts: facts)
+        programVersion: programVersion, files: try syncAndHash(partial, threads: hashThreads),
+        facts: facts)
       try written.checkLength(path)
       try WholeFile.write(written.text, to: partial + "/" + CheckpointManifest.fileName)
       try syncDirectory(partial)
@@ -128,7 +131,7 @@ public enum CheckpointDirectory {
 
   /// Brings every file and directory below `path` to the disk, and describes the files.
   private static func syncAndHash(
-    _ path: String
+    _ path: String, threads: Int?
   ) throws(CheckpointError) -> [CheckpointManifest.File] {
     let tree = try FileTree(path)
     for name in tree.files {
@@ -137,7 +140,7 @@ public enum CheckpointDirectory {
       try OpenFile(reading: path + "/" + name).sync()
     }
     for name in tree.directories { try syncDirectory(path + "/" + name) }
-    return try FileHashes.of(tree.files, in: path)
+    return try FileHashes.of(tree.files, in: path, threads: threads)
   }
 
   static func syncDirectory(_ path: String) throws(CheckpointError) {

@@ -31,11 +31,13 @@ package struct SilentHosts {
   }
 
   /// What to say of them, behind the words that somebody is missing; nil if all answered, or there was none to ask.
-  package var text: String? {
+  ///
+  /// - Parameter own: Who asked, `rank 0 on node01`: where several do not answer and none does, it is the one cut off.
+  package func text(askedBy own: String) -> String? {
     switch silent.count {
     case 0: nil
     case asked where asked > 1:
-      "none of \(asked) hosts answers: look at this host's own network first"
+      "\(own) reaches none of the other \(asked) hosts: look at the network of its host first"
     case 1: "host \(silent[0]) does not answer: look at it and its network"
     default:
       "hosts \(silent.prefix(5).joined(separator: ", ")) do not answer: look at them and their network"

@@ -30,7 +30,7 @@ public struct AdamW: Sendable, Equatable {
 }
 
 /// The moments of AdamW and how many updates made them, beside a ``ParameterSet`` of the same layout: all of them, or
-/// a rank's share.
+/// a rank's share. A value: copies share their memory until the next update.
 public struct AdamWState: Sendable {
   public let layout: ParameterLayout
   /// Whose moments these are.
@@ -41,8 +41,8 @@ public struct AdamWState: Sendable {
   /// rows have none, and cost no memory.
   public var rowsInUse: [RowSet]
   /// Of ``OptimiserShare/count`` floats.
-  public let firstMoments: FloatBuffer
-  public let secondMoments: FloatBuffer
+  public private(set) var firstMoments: FloatBuffer
+  public private(set) var secondMoments: FloatBuffer
 
   /// - Parameter share: Nil for all.
   public init(layout: ParameterLayout, share: OptimiserShare? = nil) {
@@ -60,13 +60,36 @@ public struct AdamWState: Sendable {
     }
     return (2 * (share.count - share.tableCount), 2 * rows)
   }
+
+  /// Gives the state moments of its own where a copy has them too. Cost: those of dense parameters and of rows in use
+  /// are read and written once.
+  fileprivate mutating func makeUnique(in pool: ThreadPool) {
+    if !isKnownUniquelyReferenced(&firstMoments) { firstMoments = copied(firstMoments, in: pool) }
+    if !isKnownUniquelyReferenced(&secondMoments) {
+      secondMoments = copied(secondMoments, in: pool)
+    }
+  }
+
+  private func copied(_ moments: FloatBuffer, in pool: ThreadPool) -> FloatBuffer {
+    let copy = FloatBuffer(count: share.count, scattered: share.tableCount)
+    copy.copy(share.tableCount..<share.count, of: moments, in: pool)
+    for table in layout.tables {
+      let columns = layout.entries[table].shape[1]
+      for row in rowsInUse[table].rows where share.owns(row: row) {
+        let start = share.start(ofRow: row, table: table, columns: columns)
+        copy.copy(start..<start + columns, of: moments)
+      }
+    }
+    return copy
+  }
 }
 
 extension AdamW {
   /// Updates each trained parameter of the state's share, as PyTorch's unfused AdamW (Loshchilov and Hutter, 2019).
   ///
   /// A row of a table is updated in every step from the first on that uses it, as its moments ask. Cost: reads
-  /// and writes weights and both moments, reads gradients, once each, of tables only rows in use.
+  /// and writes weights and both moments, reads gradients, once each, of tables only rows in use. Where a copy of the
+  /// weights or of the state lives, that which is about to change is copied first.
   ///
   /// - Parameters:
   ///   - gradientScale: What gradients are multiplied by first, for clipping.
@@ -79,8 +102,9 @@ extension AdamW {
     let layout = parameters.layout
     precondition(layout == gradients.layout && layout == state.layout, "layouts differ")
     precondition(rates.count == layout.entries.count, "\(rates.count) rates")
-    parameters.makeUnique()
+    parameters.makeUnique(in: workspace.pool)
     parameters.markChanged()
+    state.makeUnique(in: workspace.pool)
     state.step += 1
     let bias1 = 1 - power(beta1, state.step)
     let bias2 = 1 - power(beta2, state.step)

@@ -10,7 +10,19 @@ import Glibc
   let base: UnsafeMutablePointer<Float>
   private let pages: UnsafeMutableRawPointer
   private let byteCount: Int
+  /// The file whose pages the first floats are until they are written.
+  private var source: Source?
   private static let pageBytes = 4096
+
+  private struct Source {
+    /// A descriptor of this buffer's own.
+    var descriptor: Int32
+    /// The byte of the first float.
+    var offset: Int
+    var floats: Int
+    /// The bytes of ``pages`` that are pages of the file.
+    var mappedBytes: Int
+  }
 
   /// Traps if the machine has no memory left, since no caller can go on without it.
   ///
@@ -42,6 +54,9 @@ import Glibc
         offset - displacement)
       guard unsafe result == pages else { return nil }
     }
+    let own = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+    guard own >= 0 else { return nil }
+    source = Source(descriptor: own, offset: offset, floats: mapped, mappedBytes: whole)
     var done = max(0, whole - displacement)
     while done < bytes {
       let read = unsafe pread(
@@ -73,7 +88,10 @@ import Glibc
     unsafe base = (mapped + displacement).bindMemory(to: Float.self, capacity: max(count, 1))
   }
 
-  deinit { unsafe munmap(pages, byteCount) }
+  deinit {
+    unsafe munmap(pages, byteCount)
+    if let source { close(source.descriptor) }
+  }
 
   /// Calls `body` with the floats of `range`, or with all, for reading.
   public func withSpan<Result, Failure: Error>(
@@ -97,8 +115,51 @@ import Glibc
     return try body(&span)
   }
 
-  func copy(from other: FloatBuffer) {
-    precondition(other.count == count, "a copy of \(other.count) floats into \(count)")
-    unsafe base.update(from: other.base, count: count)
+  /// A buffer of the same floats, whose first ones are the file's pages if they are so here: only those that were
+  /// written since are copied. Cost: reads all, writes what is not the file's.
+  func copied(in pool: ThreadPool? = nil) -> FloatBuffer {
+    guard let source,
+      let copy = FloatBuffer(
+        count: count, mapped: source.floats, file: source.descriptor, offset: source.offset)
+    else {
+      let copy = FloatBuffer(count: count)
+      copy.copy(0..<count, of: self, in: pool)
+      return copy
+    }
+    let (from, to) = unsafe (pages, copy.pages)
+    Self.inBlocks(source.mappedBytes / Self.pageBytes, in: pool) { pages in
+      for page in pages {
+        let (mine, its) = unsafe (from + page * Self.pageBytes, to + page * Self.pageBytes)
+        if unsafe memcmp(mine, its, Self.pageBytes) != 0 {
+          unsafe memcpy(its, mine, Self.pageBytes)
+        }
+      }
+    }
+    let mappedFloats =
+      max(0, source.mappedBytes - source.offset % Self.pageBytes) / MemoryLayout<Float>.stride
+    copy.copy(min(mappedFloats, count)..<count, of: self, in: pool)
+    return copy
+  }
+
+  /// Writes floats of another buffer of this size over those here.
+  func copy(_ range: Range<Int>, of other: FloatBuffer, in pool: ThreadPool? = nil) {
+    precondition(
+      other.count == count && range.lowerBound >= 0 && range.upperBound <= count,
+      "a copy of \(range) of \(other.count) floats into \(count)")
+    let (to, from) = unsafe (base + range.lowerBound, other.base + range.lowerBound)
+    Self.inBlocks(range.count, in: pool) { part in
+      unsafe (to + part.lowerBound).update(from: from + part.lowerBound, count: part.count)
+    }
+  }
+
+  /// Calls `body` with parts of `0..<count`, on the threads of a pool if there is one.
+  private static func inBlocks(
+    _ count: Int, in pool: ThreadPool?, _ body: (Range<Int>) -> Void
+  ) {
+    guard let pool else { return body(0..<count) }
+    let blocks = 64
+    pool.run(blocks) { block, _ in
+      body(count * block / blocks..<count * (block + 1) / blocks)
+    }
   }
 }

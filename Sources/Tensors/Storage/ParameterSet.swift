@@ -89,11 +89,8 @@ public struct ParameterSet: Sendable {
     return hash.value
   }
 
-  mutating func makeUnique() {
-    if isKnownUniquelyReferenced(&storage) { return }
-    let copy = FloatBuffer(count: storage.count)
-    copy.copy(from: storage)
-    storage = copy
+  mutating func makeUnique(in pool: ThreadPool? = nil) {
+    if !isKnownUniquelyReferenced(&storage) { storage = storage.copied(in: pool) }
   }
 
   mutating func markChanged() { version += 1 }

@@ -4,48 +4,174 @@ public import Tensors
 /// The moments of AdamW as `optimizer.safetensors`, by the names of the parameters they belong to.
 ///
 /// Of a table only the rows in use have moments: `rows.NAME` names them, ascending. The file does not depend on the
-/// rank count, nor on what each rank keeps.
+/// rank count, nor on what each rank keeps: each rank writes a part of its own, and the first one puts them together.
 public enum OptimiserFiles {
-  private static let kinds: [(name: String, kind: MomentCollection.Kind)] = [
-    ("exp_avg", .first), ("exp_avg_sq", .second),
-  ]
+  /// The two moments, in the order in which they are written.
+  private enum Kind: String, CaseIterable {
+    case first = "exp_avg"
+    case second = "exp_avg_sq"
 
-  /// Writes both moments of every parameter, on the first rank.
+    func moments(of state: AdamWState) -> FloatBuffer {
+      self == .first ? state.firstMoments : state.secondMoments
+    }
+  }
+
+  // MARK: Writing
+
+  /// Writes both moments of every parameter.
+  ///
+  /// Memory: one piece of 4 MiB, beside what the state holds.
+  ///
+  /// - Parameters:
+  ///   - shares: What each rank keeps, by rank; that of the state is one of them.
+  ///   - parts: The path of the ``writePart(of:to:)`` of each other rank, by rank. Nothing for a state that has all.
   public static func write(
-    _ moments: MomentCollection, to path: String
+    _ state: AdamWState, shares: [OptimiserShare], parts: [Int: String], to path: String
   ) throws(CheckpointError) {
-    let layout = moments.state.layout
+    var files: [Int: SafetensorsFile] = [:]
+    for (rank, part) in parts { files[rank] = try SafetensorsFile(part) }
+    let rows = state.rowsInUse.map { $0.rows.sorted() }
     var declarations: [SafetensorsWriter.Declaration] = []
-    for (index, entry) in layout.entries.enumerated() {
+    for (index, entry) in state.layout.entries.enumerated() {
       var shape = entry.shape
       if entry.isTable {
-        shape[0] = moments.rows[index].count
+        shape[0] = rows[index].count
         declarations.append(.init("rows.\(entry.name)", [shape[0]], .i32))
       }
-      for (kind, _) in kinds { declarations.append(.init("\(kind).\(entry.name)", shape)) }
+      for kind in Kind.allCases {
+        declarations.append(.init("\(kind.rawValue).\(entry.name)", shape))
+      }
     }
     try SafetensorsWriter.write(to: path, declarations) { (writer) throws(CheckpointError) in
-      do {
-        for (index, entry) in layout.entries.enumerated() {
-          if entry.isTable {
-            let rows = moments.rows[index]
-            try writer.appendExactly("rows.\(entry.name)", rows.span)
-          }
-          for (name, kind) in kinds {
-            try moments.forEachPart(of: index, kind: kind) { (span) throws(CheckpointError) in
-              try writer.append("\(name).\(entry.name)", span)
+      for (index, entry) in state.layout.entries.enumerated() {
+        if entry.isTable {
+          let inUse = rows[index]
+          try writer.appendExactly("rows.\(entry.name)", inUse.span)
+        }
+        for kind in Kind.allCases {
+          let name = "\(kind.rawValue).\(entry.name)"
+          // How much of each rank's part has come.
+          var done = [Int](repeating: 0, count: shares.count)
+          for piece in pieces(of: entry, rows: entry.isTable ? rows[index].count : nil) {
+            let size = entry.isTable ? piece.count * entry.shape[1] : piece.count
+            var values = [Float](repeating: 0, count: size)
+            for (rank, share) in shares.enumerated() {
+              let runs = runs(of: index, piece, entry.isTable ? rows[index] : [], share, state)
+              guard let file = files[rank] else {
+                copy(runs, of: kind.moments(of: state), to: &values)
+                continue
+              }
+              let count = runs.reduce(0) { $0 + $1.count }
+              let theirs = try read(name, of: file, from: done[rank], count)
+              done[rank] += count
+              var next = 0
+              for run in runs {
+                values.replaceSubrange(
+                  run.value..<run.value + run.count, with: theirs[next..<next + run.count])
+                next += run.count
+              }
             }
+            try writer.append(name, values.span)
           }
         }
-      } catch let error as CheckpointError {
-        throw error
-      } catch {
-        throw CheckpointError(.io, path, "the moments of another rank did not come: \(error)")
       }
     }
   }
 
-  /// Reads what ``write(_:to:)`` wrote for the same layout: of it what a share keeps.
+  /// Writes the moments that one rank keeps, for the first rank to read: of each parameter those of its runs, or of its
+  /// rows in use, one after the other.
+  public static func writePart(of state: AdamWState, to path: String) throws(CheckpointError) {
+    let rows = state.rowsInUse.map { $0.rows.sorted() }
+    let runs = state.layout.entries.indices.map { index in
+      let entry = state.layout.entries[index]
+      return pieces(of: entry, rows: entry.isTable ? rows[index].count : nil).map {
+        self.runs(of: index, $0, entry.isTable ? rows[index] : [], state.share, state)
+      }
+    }
+    var declarations: [SafetensorsWriter.Declaration] = []
+    for (entry, runs) in zip(state.layout.entries, runs) {
+      let count = runs.joined().reduce(0) { $0 + $1.count }
+      for kind in Kind.allCases {
+        declarations.append(.init("\(kind.rawValue).\(entry.name)", [count]))
+      }
+    }
+    try SafetensorsWriter.write(to: path, declarations) { (writer) throws(CheckpointError) in
+      for (entry, pieces) in zip(state.layout.entries, runs) {
+        for kind in Kind.allCases {
+          for runs in pieces {
+            var values: [Float] = []
+            for run in runs {
+              kind.moments(of: state).withSpan(run.moments..<run.moments + run.count) { span in
+                for index in span.indices { values.append(span[index]) }
+              }
+            }
+            if !values.isEmpty { try writer.append("\(kind.rawValue).\(entry.name)", values.span) }
+          }
+        }
+      }
+    }
+  }
+
+  /// Ranges of an entry's floats, or of a table's rows in use, of 4 MiB each.
+  private static func pieces(of entry: ParameterLayout.Entry, rows: Int?) -> [Range<Int>] {
+    let height = rows == nil ? 1 << 20 : max(1, (1 << 20) / entry.shape[1])
+    let count = rows ?? entry.count
+    return stride(from: 0, to: count, by: height).map { $0..<min($0 + height, count) }
+  }
+
+  /// Floats that lie together among a piece's values and among a share's moments.
+  private struct Run {
+    var value: Int
+    var moments: Int
+    var count: Int
+  }
+
+  /// What a share has of a piece of an entry.
+  private static func runs(
+    of index: Int, _ piece: Range<Int>, _ rows: [Int32], _ share: OptimiserShare,
+    _ state: AdamWState
+  ) -> [Run] {
+    let entry = state.layout.entries[index]
+    guard entry.isTable else {
+      let start = entry.offset + piece.lowerBound
+      return share.parts(of: start..<start + piece.count).map {
+        Run(value: $0.floats.lowerBound - start, moments: $0.start, count: $0.floats.count)
+      }
+    }
+    let columns = entry.shape[1]
+    return piece.filter { share.owns(row: rows[$0]) }.map {
+      Run(
+        value: ($0 - piece.lowerBound) * columns,
+        moments: share.start(ofRow: rows[$0], table: index, columns: columns), count: columns)
+    }
+  }
+
+  private static func copy(_ runs: [Run], of moments: FloatBuffer, to values: inout [Float]) {
+    for run in runs {
+      moments.withSpan(run.moments..<run.moments + run.count) { span in
+        for index in span.indices { values[run.value + index] = span[index] }
+      }
+    }
+  }
+
+  private static func read(
+    _ name: String, of file: SafetensorsFile, from start: Int, _ count: Int
+  ) throws(CheckpointError) -> [Float] {
+    guard count > 0 else { return [] }
+    guard let tensor = file[name], tensor.elementType == .f32, start + count <= tensor.count else {
+      throw CheckpointError(
+        .data, file.path, field: name,
+        "holds \(file[name]?.count ?? 0) moments, where \(start + count) are needed")
+    }
+    var values = [Float](repeating: 0, count: count)
+    var span = values.mutableSpan
+    try file.read(name, part: start..<start + count, into: &span)
+    return values
+  }
+
+  // MARK: Reading
+
+  /// Reads what ``write(_:shares:parts:to:)`` wrote for the same layout: of it what a share keeps.
   ///
   /// - Throws: ``CheckpointError`` where a tensor is missing or of another shape, or names rows that the
   ///   table does not have.
@@ -57,18 +183,21 @@ public enum OptimiserFiles {
     state.step = updates
     for (index, entry) in layout.entries.enumerated() {
       var shape = entry.shape
+      var rows: [Int32] = []
       if entry.isTable {
-        state.rowsInUse[index] = try rows(of: entry, file)
-        shape[0] = state.rowsInUse[index].rows.count
+        rows = try self.rows(of: entry, file)
+        state.rowsInUse[index] = try set(of: rows, entry, file)
+        shape[0] = rows.count
       }
-      for (name, kind) in kinds {
+      let all = 0..<(entry.isTable ? rows.count : entry.count)
+      let runs = runs(of: index, all, rows, state.share, state)
+      for kind in Kind.allCases {
         var values = [Float](repeating: 0, count: shape.reduce(1, *))
         var span = values.mutableSpan
-        try file.read("\(name).\(entry.name)", shape: shape, into: &span)
-        let moments = kind == .first ? state.firstMoments : state.secondMoments
-        for (from, to) in places(of: index, state) {
-          moments.withMutableSpan(to..<to + from.count) { span in
-            for offset in span.indices { span[offset] = values[from.lowerBound + offset] }
+        try file.read("\(kind.rawValue).\(entry.name)", shape: shape, into: &span)
+        for run in runs {
+          kind.moments(of: state).withMutableSpan(run.moments..<run.moments + run.count) { span in
+            for offset in span.indices { span[offset] = values[run.value + offset] }
           }
         }
       }
@@ -76,37 +205,25 @@ public enum OptimiserFiles {
     return state
   }
 
-  /// Which values of an entry the state keeps, and where: some runs, or rows.
-  private static func places(
-    of index: Int, _ state: AdamWState
-  ) -> [(values: Range<Int>, moments: Int)] {
-    let entry = state.layout.entries[index]
-    guard entry.isTable else {
-      return state.share.parts(of: entry.offset..<entry.offset + entry.count).map {
-        ($0.floats.lowerBound - entry.offset..<$0.floats.upperBound - entry.offset, $0.start)
-      }
-    }
-    let columns = entry.shape[1]
-    return state.rowsInUse[index].rows.enumerated().filter { state.share.owns(row: $1) }.map {
-      (
-        $0 * columns..<($0 + 1) * columns,
-        state.share.start(ofRow: $1, table: index, columns: columns)
-      )
-    }
-  }
-
   private static func rows(
     of entry: ParameterLayout.Entry, _ file: SafetensorsFile
-  ) throws(CheckpointError) -> RowSet {
+  ) throws(CheckpointError) -> [Int32] {
     let name = "rows.\(entry.name)"
     var rows = [Int32](repeating: 0, count: file[name]?.count ?? 0)
     var span = rows.mutableSpan
     try file.readExactly(name, into: &span)
+    return rows
+  }
+
+  private static func set(
+    of rows: [Int32], _ entry: ParameterLayout.Entry, _ file: SafetensorsFile
+  ) throws(CheckpointError) -> RowSet {
     var set = RowSet(tableRows: entry.shape[0])
     for row in rows {
       guard row >= 0, Int(row) < entry.shape[0], set.insert(row) else {
         throw CheckpointError(
-          .data, file.path, field: name, "names row \(row) twice, or a row that is not there")
+          .data, file.path, field: "rows.\(entry.name)",
+          "names row \(row) twice, or a row that is not there")
       }
     }
     return set

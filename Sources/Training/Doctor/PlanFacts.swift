@@ -7,7 +7,7 @@ import Model
 public struct PlanFacts: Sendable, Equatable {
   /// The bytes that the run's files have at most at one time: models, and the checkpoints that are kept.
   public var checkpointBytes: Int
-  /// The memory of each rank: weights, gradient, moments and activations.
+  /// The memory of each rank: weights, gradient, moments, copies that are written, and activations.
   public var rankBytes: Int
 
   public init(checkpointBytes: Int, rankBytes: Int) {
@@ -59,9 +59,13 @@ extension Run {
         case .epochs(let count): Int(count.rounded(.up))
         case .steps(let count): count == 0 ? 0 : feed.place(ofStep: count - 1).epoch + 1
         }
-      let files = PlanFacts.stageBytes(
-        model: model.byteCount, training: stage.training, steps: trainer.totalSteps,
-        epochs: epochs, keepsMoments: keeps)
+      // With a sharded optimiser the moments lie there twice while a checkpoint is written.
+      let parts = configuration.shardOptimizer && ranks > 1 ? 2 * model.byteCount : 0
+      let files =
+        parts
+        + PlanFacts.stageBytes(
+          model: model.byteCount, training: stage.training, steps: trainer.totalSteps,
+          epochs: epochs, keepsMoments: keeps)
       facts.checkpointBytes =
         facts.checkpointBytes.addingReportingOverflow(files).overflow
         ? .max : facts.checkpointBytes + files

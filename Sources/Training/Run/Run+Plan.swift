@@ -18,16 +18,17 @@ extension Run {
       let memory = try memory(of: model.network, trainer, ranks: context.communicator.size)
       text += String(
         format:
-          "memory a rank: %.3f GB for %d parameters, their gradient and two moments; about %.3f GB "
+          "memory a rank: %.3f GB for %d parameters, their gradient and two moments%@; about %.3f GB "
           + "for %d tokens a step\n", Double(memory.stateBytes) / 1e9,
         model.network.layout.count,
+        stage.training.savesBesideSteps ? " and a checkpoint that is written meanwhile" : "",
         Double(memory.activationBytes) / 1e9, memory.tokens)
     }
     return text
   }
 
-  /// The memory of a rank: four copies of the weights' size, and the activations of its largest step among
-  /// the first hundred.
+  /// The memory of a rank at most: weights, gradient and two moments, of weights and moments a second copy where a
+  /// checkpoint is written beside steps, and the activations of its largest step among the first hundred.
   func memory(
     of network: any Network, _ trainer: StageTrainer, ranks: Int
   ) throws -> (stateBytes: Int, activationBytes: Int, tokens: Int) {
@@ -41,6 +42,14 @@ extension Run {
     let share = (most + ranks - 1) / ranks
     let perToken =
       shape.layerCount * (6 * shape.hiddenSize + 2 * shape.innerSize) + 8 * shape.hiddenSize
-    return (network.layout.count * 16, share * perToken * 4, share)
+    let bytes = trainer.stage.training.savesBesideSteps ? 28 : 16
+    return (network.layout.count * bytes, share * perToken * 4, share)
+  }
+}
+
+extension TrainingConfiguration {
+  /// Whether checkpoints or best weights are written while steps go on.
+  fileprivate var savesBesideSteps: Bool {
+    loadBestModelAtEnd || saveStrategy == .epoch || saveStrategy == .steps
   }
 }

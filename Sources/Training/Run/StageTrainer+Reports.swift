@@ -40,14 +40,15 @@ extension StageTrainer {
         + waited.enumerated().map { ("waited_rank_\($0)", $1) })
   }
 
-  /// What a save took, and how long it would take to stop. Said once, and again when that has grown by half.
-  func reportSave(_ state: TrainerState, seconds: Double, _ time: inout StopTime) {
-    time.save = max(time.save, seconds)
+  /// What a save took beside the steps, and how long it would take to stop. Said once, and again when that has grown by
+  /// half.
+  func reportSave(_ saved: CheckpointSaver.Saved, _ time: inout StopTime) {
+    time.save = max(time.save, saved.seconds)
     guard time.total > 1.5 * time.told else { return }
     time.told = time.total
     context.reporter.line(
-      "\(stage.name): saved at step \(state.step) in \(format(seconds, 1)) s; to stop and save would take up to "
-        + "\(format(time.total, 1)) s")
+      "\(stage.name): saved at step \(saved.step) in \(format(saved.seconds, 1)) s beside the steps; to stop and "
+        + "save would take up to \(format(time.total, 1)) s")
   }
 
   /// The share of an interval that each rank spent in collectives, by rank; nothing for one rank alone. Every rank
@@ -121,7 +122,9 @@ extension StageTrainer {
   }
 
   /// Scores the trained model and writes it, with its scores, as the stage's `model`.
-  func finish(_ state: TrainerState, meter: ThroughputMeter) throws -> StageResult {
+  func finish(
+    _ state: TrainerState, _ saving: inout StageSaving, meter: ThroughputMeter
+  ) throws -> StageResult {
     reportPrediction(stepSeconds: meter.stepSeconds)
     let dev = try scores(.dev)
     let test = try scores(.test)
@@ -151,9 +154,7 @@ extension StageTrainer {
         }
         return .object(members)
       })
-    if stage.training.saveStrategy != .no {
-      try writeModel(to: directory + "/model", facts: extra, isFinal: true)
-    }
+    try saving.finish(model, facts: stage.training.saveStrategy == .no ? nil : extra)
     if context.communicator.rank == 0 {
       try RunState.write(result, to: directory + "/result.json")
     }
@@ -168,19 +169,17 @@ extension StageTrainer {
   ]
 
   /// What the manifest of every checkpoint of this stage says of it.
-  func facts(extra: JSONObject) -> JSONValue {
-    var facts = extra
+  var facts: JSONObject {
+    var facts = JSONObject()
     facts["stage"] = .init(stage.name)
     facts["languages"] = .array(context.codes.map { .init($0) })
     for fact in task.facts.members { facts[fact.name] = fact.value }
-    facts["weight_hash"] = .init(String(model.parameters.hash, radix: 16))
     facts["kernels"] = .init(context.workspace.kernels.name)
     facts["precision"] = .init(context.workspace.precision.rawValue)
     facts["seed"] = .init(context.configuration.seed)
-    lineage.write(into: &facts)
     facts["config"] = context.facts?.config
     facts["data"] = context.facts?.data
-    return .object(facts)
+    return facts
   }
 
   /// The stage's name without the language it was made for, `fine-tune` of `fine-tune {language}`.

@@ -52,8 +52,6 @@ public struct StageTrainer {
   var parent: String?
   /// The directory of the first weights; nil if they are random.
   var origin: String?
-  /// What the stage's checkpoints come from, on the first rank.
-  var lineage = CheckpointLineage()
   /// Whether the stage ends with a checkpoint, moments included, for another one to go on from.
   var keepsMoments = false
 
@@ -81,14 +79,6 @@ public struct StageTrainer {
   public mutating func run(from checkpoint: String?) throws -> StageOutcome {
     let training = stage.training
     let communicator = context.communicator
-    if let origin, communicator.rank == 0, training.saveStrategy != .no {
-      communicator.activity.begin("looking at where \(stage.name) comes from")
-      do {
-        lineage = try CheckpointLineage(of: [origin])
-      } catch {
-        context.reporter.line("\(stage.name): its checkpoints will not name their parent: \(error)")
-      }
-    }
     let rates = parameterRates()
     let gradients = GradientBuffer(layout: model.network.layout, trained: rates.trained)
     let configuration = context.configuration
@@ -123,6 +113,7 @@ public struct StageTrainer {
         state.optimiserUpdates = optimiser.step
       }
     }
+    var saving = try StageSaving(self, shares: step.optimiserShares)
     try reportStart()
 
     var meter = ThroughputMeter()
@@ -154,7 +145,7 @@ public struct StageTrainer {
       if let stop = outcome.stop {
         let start = Profile.now()
         try complete(step, optimiser)
-        try save(state, optimiser, step.optimiserShares)
+        try saving.saveNow(state, model, optimiser)
         context.reporter.line(
           "\(stage.name): stopped and saved at step \(state.step), in "
             + "\(format(Profile.now() - start, 1)) s")
@@ -196,15 +187,12 @@ public struct StageTrainer {
       if evaluates || saves || ends { try complete(step, optimiser) }
       if evaluates {
         let start = Profile.now()
-        try evaluate(&state, best: &best)
+        if try evaluate(&state, best: &best) { try saving.keepBest(model, step: state.step) }
         stopTime.evaluation = max(stopTime.evaluation, Profile.now() - start)
       }
-      if saves {
-        let start = Profile.now()
-        try save(state, optimiser, step.optimiserShares)
-        stopTime.step = meter.longestStep
-        reportSave(state, seconds: Profile.now() - start, &stopTime)
-      }
+      if saves { try saving.save(state, model, optimiser) }
+      stopTime.step = meter.longestStep
+      for saved in try saving.finished() { reportSave(saved, &stopTime) }
       if evaluates || saves { meter.interrupt() }
     }
     // The step that it is for is not of this stage's course.
@@ -214,9 +202,9 @@ public struct StageTrainer {
         "\(stage.name): no better metric in \(state.evaluationsWithoutImprovement) evaluations; "
           + "stopped at step \(state.step)")
     }
-    if keepsMoments { try save(state, optimiser, step.optimiserShares) }
+    if keepsMoments { try saving.save(state, model, optimiser) }
     if training.loadBestModelAtEnd, let best { model.parameters = best }
-    return .finished(try finish(state, meter: meter))
+    return .finished(try finish(state, &saving, meter: meter))
   }
 
   /// Makes all weights what they are to be read as: those that other ranks updated, with the decay that rows owe.
@@ -325,7 +313,9 @@ public struct StageTrainer {
   }
 
   /// Scores dev and notes the best.
-  private func evaluate(_ state: inout TrainerState, best: inout ParameterSet?) throws {
+  ///
+  /// - Returns: Whether these are the best weights so far, and are to be kept.
+  private func evaluate(_ state: inout TrainerState, best: inout ParameterSet?) throws -> Bool {
     context.communicator.activity.begin("evaluation")
     let scores = try scores(.dev)
     let (name, moreIsBetter) = task.metric
@@ -340,10 +330,7 @@ public struct StageTrainer {
       state.bestStep = state.step
       state.bestHash = String(model.parameters.hash, radix: 16)
       state.evaluationsWithoutImprovement = 0
-      if stage.training.loadBestModelAtEnd {
-        best = model.parameters
-        try writeModel(to: directory + "/best", facts: JSONObject(), isFinal: false)
-      }
+      if stage.training.loadBestModelAtEnd { best = model.parameters }
     } else {
       state.evaluationsWithoutImprovement += 1
     }
@@ -363,6 +350,7 @@ public struct StageTrainer {
             ("eval_\(score.language)_\($0)", score[$0])
           }
         })
+    return improved && stage.training.loadBestModelAtEnd
   }
 
   func scores(_ part: ScoredPart) throws -> [StageResult.Score] {
@@ -381,37 +369,6 @@ public struct StageTrainer {
     case .no, .end: false
     case .epoch: epochEnds
     case .steps: step % (stage.training.saveSteps ?? 500) == 0
-    }
-  }
-
-  /// Writes `checkpoint-STEP`, complete or not at all, and removes those beyond the limit.
-  private func save(
-    _ state: TrainerState, _ optimiser: AdamWState, _ shares: [OptimiserShare]
-  ) throws {
-    context.communicator.activity.begin("saving checkpoint-\(state.step)")
-    let moments = MomentCollection(optimiser, shares, over: context.communicator)
-    guard context.communicator.rank == 0 else {
-      try moments.give()
-      return
-    }
-    var state = state
-    state.weightHash = String(model.parameters.hash, radix: 16)
-    let path = directory + "/checkpoint-\(state.step)"
-    let model = model
-    try CheckpointDirectory.write(
-      to: path, replacing: true, neededBytes: 3 * model.byteCount,
-      programVersion: context.programVersion, facts: facts(extra: JSONObject())
-    ) { (temporary) throws(CheckpointError) in
-      try model.write(
-        into: temporary, as: context.task.architecture, base: context.baseConfig,
-        tokenizer: context.tokenizer)
-      try OptimiserFiles.write(moments, to: temporary + "/optimizer.safetensors")
-      try RunState.write(state, to: temporary + "/trainer_state.json")
-    }
-    guard let limit = stage.training.saveTotalLimit else { return }
-    let others = try CheckpointDirectory.numbered(in: directory).filter { $0.step != state.step }
-    for old in others.dropFirst(limit - 1) {
-      try CheckpointDirectory.discard(old.path)
     }
   }
 
@@ -485,26 +442,6 @@ public struct StageTrainer {
     return try OptimiserFiles.read(
       layout: model.network.layout, share: share, updates: state.optimiserUpdates,
       from: last.path + "/optimizer.safetensors")
-  }
-
-  /// - Parameter isFinal: Whether it is what the stage ends with, and not its best weights so far.
-  func writeModel(to path: String, facts extra: JSONObject, isFinal: Bool) throws {
-    guard context.communicator.rank == 0 else { return }
-    let model = model
-    let (stored, shardMb) = (stage.training.saveDtype, stage.training.maxShardMb)
-    let facts = self.facts(extra: extra)
-    let name = RunFacts.lastPart(of: context.configuration.outputDirectory) + "-" + stage.folderName
-    let card = ModelCard(name: name, facts: facts).text(over: try? ModelCard.text(in: path))
-    try CheckpointDirectory.write(
-      to: path, replacing: true, neededBytes: model.byteCount,
-      programVersion: context.programVersion, facts: facts
-    ) { (temporary) throws(CheckpointError) in
-      try model.write(
-        into: temporary, as: context.task.architecture, base: context.baseConfig,
-        tokenizer: context.tokenizer, type: isFinal && stored == .bf16 ? .bf16 : .f32,
-        shardBytes: isFinal ? shardMb.map { $0 * 1_000_000 } : nil)
-      try WholeFile.write(Array(card.utf8), to: temporary + "/" + ModelCard.fileName)
-    }
   }
 }
 

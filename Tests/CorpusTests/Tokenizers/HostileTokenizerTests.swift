@@ -1,0 +1,75 @@
+import Corpus
+import Foundation
+import TestSupport
+import Testing
+
+/// Tokenizers that strangers send, by the thousand: each is read, and gives ids of its vocabulary, or is refused by one line
+/// that names the file. `ISOGLOSS_MUTATIONS=20000 swift test --sanitize=address --filter Hostile` looks at many more, and
+/// at every access to memory.
+@Suite(.serialized) struct HostileTokenizerTests {
+  static let count =
+    ProcessInfo.processInfo.environment["ISOGLOSS_MUTATIONS"].flatMap { Int($0) } ?? 1000
+
+  private static let text = "The quick  brown fox\tläuft über 1,234 Zäune. 東京へ行く! ไทย \u{1F600}"
+  private static let words =
+    text.split(separator: " ").map(String.init) + ["", "\u{301}", "[MASK]"]
+
+  /// The file of a tokenizer that is mutated, and those that lie beside it.
+  struct Kind: CustomTestStringConvertible, Sendable {
+    var folder: String
+    var file: String
+    var beside: [String] = []
+
+    var testDescription: String { "\(folder)/\(file)" }
+  }
+
+  @Test(arguments: [
+    Kind(folder: "cased", file: "tokenizer.json"), Kind(folder: "unigram", file: "tokenizer.json"),
+    Kind(folder: "bpe", file: "tokenizer.json"), Kind(folder: "xlmr", file: "tokenizer.json"),
+    Kind(folder: "uncased", file: "vocab.txt"),
+    Kind(folder: "uncased", file: "tokenizer_config.json", beside: ["vocab.txt"]),
+    Kind(folder: "uncased", file: "special_tokens_map.json", beside: ["vocab.txt"]),
+    Kind(folder: "sentencepiece", file: "sentencepiece.bpe.model"),
+  ])
+  func aMutatedTokenizerIsRefusedOrWorks(kind: Kind) throws {
+    let folder = NSTemporaryDirectory() + "isogloss-hostile-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    func source(_ name: String) throws -> [UInt8] {
+      [UInt8](try #require(FileManager.default.contents(atPath: fixture("\(kind.folder)/\(name)"))))
+    }
+    for name in kind.beside { try Data(source(name)).write(to: URL(filePath: "\(folder)/\(name)")) }
+    let whole = try source(kind.file)
+    var refused = 0
+    for number in 0..<Self.count {
+      let bytes: [UInt8]
+      if kind.file.hasSuffix(".json") {
+        var mutator = JSONMutator(seed: number)
+        bytes = mutator.mutate(whole)
+      } else {
+        var mutator = ByteMutator(seed: number)
+        bytes = mutator.mutate(whole)
+      }
+      try Data(bytes).write(to: URL(filePath: "\(folder)/\(kind.file)"))
+      do throws(CorpusError) {
+        let tokenizer = try TokenizerLoader.load(folder)
+        let ids = tokenizer.encode(Self.text) + tokenizer.encode(words: Self.words).joined()
+        let specials = [
+          tokenizer.specials.start, tokenizer.specials.end, tokenizer.specials.padding,
+          tokenizer.specials.unknown, tokenizer.specials.mask ?? 0,
+        ]
+        let size = tokenizer.vocabularySize
+        let outside = (ids + specials).first { $0 < 0 || $0 >= size }
+        #expect(outside == nil, "mutation \(number): id \(outside ?? 0) of \(size)")
+        for id in ids { _ = tokenizer.piece(of: id) }
+      } catch {
+        refused += 1
+        let line = "\(error)"
+        let isOneLine = !line.unicodeScalars.contains { $0.value < 0x20 } && line.utf8.count < 8500
+        #expect(isOneLine && line.hasPrefix(folder), "mutation \(number): \(line)")
+      }
+    }
+    // Most changes hit one piece of many: but some must be refused, or nothing was tested.
+    #expect(refused > Self.count / 50, "only \(refused) of \(Self.count) were refused")
+  }
+}
