@@ -1,4 +1,4 @@
-import Glibc
+package import Glibc
 import Synchronization
 
 /// Several ranks as threads of one process, for machines without a launcher, and for tests.
@@ -260,7 +260,8 @@ private final class ThreadBody {
 }
 
 /// Starts a thread, or returns nil if the system has none left.
-func startThread(stackBytes: Int, _ body: @escaping @Sendable () -> Void) -> pthread_t? {
+@discardableResult
+package func startThread(stackBytes: Int, _ body: @escaping @Sendable () -> Void) -> pthread_t? {
   var attributes = pthread_attr_t()
   unsafe pthread_attr_init(&attributes)
   defer { unsafe pthread_attr_destroy(&attributes) }

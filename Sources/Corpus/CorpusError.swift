@@ -27,7 +27,7 @@ public struct CorpusError: Error, Equatable, CustomStringConvertible {
     for (index, scalar) in message.unicodeScalars.enumerated() {
       if index == Self.messageLimit { return text + "…" }
       switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator: text += "\u{FFFD}"
+      case .control, .lineSeparator, .paragraphSeparator: text += "\u{FFFD}"
       default: text.unicodeScalars.append(scalar)
       }
     }

@@ -86,17 +86,21 @@ echo "unbroken: weights ${expected:0:16}"
 
 # Runs one job and prints its row; false if something is wrong, 2 if it was told too late.
 try() { # LAUNCHER SIGNAL
-  local out=$folder/$1-$2 log=$folder/$1-$2.log moment step ended restarts equal
+  local out=$folder/$1-$2 log=$folder/$1-$2.log moment step ended restarts equal told came
   rm -rf "$out" "$log"
   # From a tenth to nine tenths of the run, by the lines it reports: machines are not as fast at all times.
   moment=$((lines / 10 + RANDOM % (8 * lines / 10 + 1)))
   job=$(env LAUNCHER="$1" ISOGLOSS="$program" sbatch --parsable --nodes=1 --ntasks-per-node=2 --cpus-per-task=1 --output="$log" \
     Launch/slurm.sbatch "$config" "${overrides[@]}" "output_dir=$out")
   while (($(reported "$log") < moment)) && [[ $(state) =~ ^(PENDING|CONFIGURING|RUNNING)$ ]]; do sleep 0.1; done
+  told=yes
   until scancel "--signal=$2" --batch "$job"; do
-    [[ $(state) == RUNNING ]] || break
+    [[ $(state) == RUNNING ]] || { told=no; break; }
     sleep 1
   done
+  # A signal that was sent and did not come is lost, not late.
+  [[ $told == no ]] || grep -q ' came, [A-Z0-9]* goes to the ranks' "$log" || sleep 5
+  grep -q ' came, [A-Z0-9]* goes to the ranks' "$log" && came=yes || came=no
   # A requeued job begins two minutes later, so that its first start is gone for certain: here after three seconds.
   while [[ $(begun "$log") == 1 && $(state) =~ ^(PENDING|RUNNING|COMPLETING|REQUEUE.*)$ ]]; do
     if [[ $(state) == PENDING ]]; then
@@ -110,7 +114,7 @@ try() { # LAUNCHER SIGNAL
   step=$(sed -nE 's/.*saved at (step [0-9]+).*/\1/p' "$log" | head -1)
   [[ $(hashes "$out" 2>/dev/null) == "$expected" ]] && equal=yes || equal=NO
   job=''
-  if [[ $restarts == 0 && $ended == COMPLETED && $equal == yes && $(done_before "$log") == "$stages" ]]; then
+  if [[ $told$came != yesno && $restarts == 0 && $ended == COMPLETED && $equal == yes && $(done_before "$log") == "$stages" ]]; then
     printf '%-8s %-6s %s\n' "$1" "$2" "told too late, after its last step"
     return 2
   fi

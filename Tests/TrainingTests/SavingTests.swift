@@ -67,6 +67,24 @@ import Training
     #expect(!FileManager.default.fileExists(atPath: stage + "/model"))
   }
 
+  /// A stage may end, by patience, at a step that was just saved, and leave its moments to another: once is enough.
+  @Test func aStepIsSavedOnce() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let configuration = try small.configuration(
+      "run",
+      [
+        "shard_optimizer=true", "learning_rate=1.0e-12", "ddp_timeout=20",
+        "stages=[{name: first, max_steps: 40, save_strategy: steps, save_steps: 2, eval_strategy: steps, "
+          + "eval_steps: 2, early_stopping_patience: 1, load_best_model_at_end: true}, "
+          + "{name: second, init: first, max_steps: 2, reset_optimizer: false}]",
+      ])
+    let results = try ThreadGroup.run(ranks: 2) { try SmallRun.execute(configuration, over: $0) }
+    #expect(results[0]?.map(\.steps) == [4, 2])
+    let names = try FileManager.default.contentsOfDirectory(atPath: small.folder + "/run/first")
+    #expect(Set(names) == ["best", "checkpoint-2", "checkpoint-4", "model", "result.json"])
+  }
+
   @Test func nothingHiddenIsLeftByShards() throws {
     let small = try SmallRun()
     defer { small.remove() }

@@ -151,6 +151,11 @@ public enum CheckpointDirectory {
     guard fsync(descriptor) == 0 || errno == EINVAL else { throw .system("syncing", path) }
   }
 
+  /// Whether a directory says itself what it holds.
+  public static func hasManifest(_ path: String) -> Bool {
+    FileKind.of(path + "/" + CheckpointManifest.fileName) == .file
+  }
+
   /// What a directory is called: the last part of its real path.
   public static func name(of path: String) -> String { SiblingName.name(ofDirectory: path) }
 

@@ -34,10 +34,12 @@ public struct CheckpointLineage: Sendable, Equatable {
   /// A checkpoint made of those in `directories`.
   ///
   /// Cost: a directory without a manifest is hashed.
-  public init(of directories: [String]) throws(CheckpointError) {
+  ///
+  /// - Parameter hashThreads: How many files and tensors are hashed at once; nil for as many as there are processors.
+  public init(of directories: [String], hashThreads: Int? = nil) throws(CheckpointError) {
     var known: Set<String> = []
     for directory in directories.prefix(Self.parentLimit) {
-      let (ancestor, lineage) = try Self.ancestor(directory)
+      let (ancestor, lineage) = try Self.ancestor(directory, hashThreads: hashThreads)
       parents.append(ancestor.identity)
       for found in [ancestor] + lineage.ancestors where known.insert(found.identity).inserted {
         guard ancestors.count < Self.countLimit else { break }
@@ -47,7 +49,7 @@ public struct CheckpointLineage: Sendable, Equatable {
   }
 
   private static func ancestor(
-    _ directory: String
+    _ directory: String, hashThreads: Int?
   ) throws(CheckpointError) -> (Ancestor, CheckpointLineage) {
     var name = SiblingName.name(ofDirectory: directory)
     // A run's models are all called so: the stage says which it is.
@@ -55,7 +57,7 @@ public struct CheckpointLineage: Sendable, Equatable {
       name = SiblingName.name(ofDirectory: directory + "/..") + "/" + name
     }
     guard FileKind.of(directory + "/" + CheckpointManifest.fileName) == .file else {
-      let identity = try DirectoryPieces(hashing: directory).recipe.identity
+      let identity = try DirectoryPieces(hashing: directory, threads: hashThreads).recipe.identity
       return (Ancestor(name: name, identity: identity, parents: [], facts: []), .init())
     }
     let bytes = try CheckpointManifest.bytes(directory: directory)

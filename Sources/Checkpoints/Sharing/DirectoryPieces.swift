@@ -8,16 +8,17 @@ struct DirectoryPieces {
   /// Reads and hashes all files of `path`.
   ///
   /// - Throws: ``CheckpointError`` where a file is not what the directory's manifest says, if it has one.
-  init(hashing path: String) throws(CheckpointError) {
+  init(hashing path: String, threads: Int? = nil) throws(CheckpointError) {
     let name = SiblingName.name(ofDirectory: path)
     guard FileKind.of(path + "/" + CheckpointManifest.fileName) == .file else {
       // A directory of the Hub's cache is made of links; what is hidden in it is not the model's.
       let names = try FileTree(path, allowingLinks: true, skippingHidden: true).files
-      try self.init(path, name: name, try FileHashes.of(names, in: path, isLenient: true))
+      try self.init(
+        path, name: name, try FileHashes.of(names, in: path, isLenient: true, threads: threads))
       return
     }
     let manifest = try CheckpointDirectory.checkSizes(path)
-    let files = try FileHashes.of(try FileTree(path).files, in: path)
+    let files = try FileHashes.of(try FileTree(path).files, in: path, threads: threads)
     try CheckpointDirectory.compare(files, with: manifest, path)
     try self.init(path, name: name, files)
   }

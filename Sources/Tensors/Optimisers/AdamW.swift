@@ -61,26 +61,62 @@ public struct AdamWState: Sendable {
     return (2 * (share.count - share.tableCount), 2 * rows)
   }
 
-  /// Gives the state moments of its own where a copy has them too. Cost: those of dense parameters and of rows in use
+  /// Gives the state moments of its own where a copy has them too. Cost: those of trained parameters and of rows in use
   /// are read and written once.
-  fileprivate mutating func makeUnique(in pool: ThreadPool) {
-    if !isKnownUniquelyReferenced(&firstMoments) { firstMoments = copied(firstMoments, in: pool) }
+  fileprivate mutating func makeUnique(trained: [Bool], in pool: ThreadPool) {
+    if !isKnownUniquelyReferenced(&firstMoments) {
+      firstMoments = copied(firstMoments, trained, in: pool)
+    }
     if !isKnownUniquelyReferenced(&secondMoments) {
-      secondMoments = copied(secondMoments, in: pool)
+      secondMoments = copied(secondMoments, trained, in: pool)
     }
   }
 
-  private func copied(_ moments: FloatBuffer, in pool: ThreadPool) -> FloatBuffer {
-    let copy = FloatBuffer(count: share.count, scattered: share.tableCount)
-    copy.copy(share.tableCount..<share.count, of: moments, in: pool)
-    for table in layout.tables {
-      let columns = layout.entries[table].shape[1]
-      for row in rowsInUse[table].rows where share.owns(row: row) {
-        let start = share.start(ofRow: row, table: table, columns: columns)
-        copy.copy(start..<start + columns, of: moments)
+  private func copied(
+    _ moments: FloatBuffer, _ trained: [Bool], in pool: ThreadPool
+  ) -> FloatBuffer {
+    // Of rows that are not in use the moments are zero here and in every buffer that was copied to this one.
+    let copy = moments.successor()
+    for (index, entry) in layout.entries.enumerated() {
+      if entry.isTable {
+        let columns = entry.shape[1]
+        for row in rowsInUse[index].rows where share.owns(row: row) {
+          let start = share.start(ofRow: row, table: index, columns: columns)
+          copy.copy(start..<start + columns, of: moments)
+        }
+        continue
+      }
+      for part in runs(ofEntry: index) {
+        // Those of frozen parameters are zero, or what an earlier stage left.
+        if trained[index] {
+          copy.copy(part, of: moments, in: pool)
+        } else {
+          copy.copyDifferences(part, of: moments)
+        }
       }
     }
     return copy
+  }
+
+  /// Where the moments of a dense entry are.
+  private func runs(ofEntry index: Int) -> [Range<Int>] {
+    let entry = layout.entries[index]
+    return share.parts(of: entry.offset..<entry.offset + entry.count).map {
+      $0.start..<$0.start + $0.floats.count
+    }
+  }
+
+  /// What takes the memory for a copy of dense moments beforehand, on any thread.
+  ///
+  /// - Parameter trained: Whether each entry of the layout is.
+  package func copyPreparation(trained: [Bool]) -> @Sendable () -> Void {
+    let runs = layout.entries.indices.filter { trained[$0] && !layout.entries[$0].isTable }
+      .flatMap { self.runs(ofEntry: $0) }
+    let (first, second) = (firstMoments.preparation(runs), secondMoments.preparation(runs))
+    return {
+      first()
+      second()
+    }
   }
 }
 
@@ -104,7 +140,7 @@ extension AdamW {
     precondition(rates.count == layout.entries.count, "\(rates.count) rates")
     parameters.makeUnique(in: workspace.pool)
     parameters.markChanged()
-    state.makeUnique(in: workspace.pool)
+    state.makeUnique(trained: gradients.trained, in: workspace.pool)
     state.step += 1
     let bias1 = 1 - power(beta1, state.step)
     let bias2 = 1 - power(beta2, state.step)

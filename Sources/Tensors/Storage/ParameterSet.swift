@@ -89,9 +89,15 @@ public struct ParameterSet: Sendable {
     return hash.value
   }
 
-  mutating func makeUnique(in pool: ThreadPool? = nil) {
+  /// Gives the set memory of its own where a copy shares it.
+  package mutating func makeUnique() { makeUnique(in: nil) }
+
+  mutating func makeUnique(in pool: ThreadPool?) {
     if !isKnownUniquelyReferenced(&storage) { storage = storage.copied(in: pool) }
   }
+
+  /// What takes the memory for a copy of dense weights beforehand, on any thread.
+  package var copyPreparation: @Sendable () -> Void { storage.preparation([layout.denseRange]) }
 
   mutating func markChanged() { version += 1 }
 

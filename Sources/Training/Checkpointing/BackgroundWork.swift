@@ -1,5 +1,5 @@
+import Collectives
 import Dispatch
-import Foundation
 import Glibc
 import Synchronization
 
@@ -15,7 +15,7 @@ package final class BackgroundWork: Sendable {
   package init(after previous: BackgroundWork? = nil, _ body: @escaping @Sendable () throws -> Void)
   {
     end.enter()
-    Thread.detachNewThread { [self] in
+    let run: @Sendable () -> Void = { [self] in
       // On Linux this is the calling thread's priority, not the process's. A refusal costs speed alone.
       setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
       let result = Result<Double, any Error> {
@@ -27,10 +27,15 @@ package final class BackgroundWork: Sendable {
       outcome.withLock { $0 = result }
       end.leave()
     }
+    // Where the system has no thread left it is done here.
+    if startThread(stackBytes: 1 << 20, run) == nil { run() }
   }
 
   /// The seconds that it took, or nil while it goes on.
   package func seconds() throws -> Double? { try outcome.withLock { try $0?.get() } }
+
+  /// Waits for the end, whatever it be, for some time.
+  func settle(seconds: Int) { _ = end.wait(timeout: .now() + .seconds(seconds)) }
 
   /// Waits for the end.
   ///

@@ -35,6 +35,11 @@ struct CheckpointSaver {
     return saved
   }
 
+  /// Waits until all is written, or cannot be, for some time.
+  func settle(seconds: Int) {
+    for item in works { item.work.settle(seconds: seconds) }
+  }
+
   /// Waits until all is written. Throws what went wrong.
   mutating func wait() throws {
     for (step, isCheckpoint, work) in works {

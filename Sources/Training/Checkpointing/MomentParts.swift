@@ -41,14 +41,19 @@ package struct MomentParts: Sendable {
   /// - Parameter secondsToSee: Network file systems may remember for some seconds what was not there.
   package func check(over communicator: any Communicator, secondsToSee: Double = 10) throws {
     let own = directory + "/" + name(communicator.rank, "check")
-    try WholeFile.write("", to: own)
+    do throws(CheckpointError) {
+      try WholeFile.write("", to: own)
+    } catch {
+      throw RunError(
+        .io, "rank \(communicator.rank) on \(hosts[communicator.rank]): \(error); " + Self.advice)
+    }
     defer { try? FileManager.default.removeItem(atPath: own) }
     try communicator.barrier()
     if communicator.rank == 0 {
       let end = ContinuousClock.now + .seconds(secondsToSee)
       var missing = Array(hosts.indices)
       while !missing.isEmpty, ContinuousClock.now < end {
-        let names = Set(try FileManager.default.contentsOfDirectory(atPath: directory))
+        let names = Set(try listing())
         missing.removeAll { names.contains(name($0, "check")) }
         if !missing.isEmpty { Thread.sleep(forTimeInterval: 0.05) }
       }
@@ -56,11 +61,22 @@ package struct MomentParts: Sendable {
         throw RunError(
           .io,
           "\(directory): a file that rank \(rank) on \(hosts[rank]) wrote there is not seen by rank 0 on "
-            + "\(hosts[0]); with shard_optimizer every rank writes its part of a checkpoint: set output_dir to "
-            + "a file system that all hosts share")
+            + "\(hosts[0]); " + Self.advice)
       }
     }
     try communicator.barrier()
+  }
+
+  private static let advice =
+    "with shard_optimizer every rank writes its part of a checkpoint: set output_dir to a file system that all "
+    + "hosts share"
+
+  private func listing() throws(RunError) -> [String] {
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: directory)
+    } catch {
+      throw RunError(.io, "\(directory) cannot be read as a directory any more")
+    }
   }
 
   /// Waits for the parts of all other ranks, on the first one.
@@ -71,7 +87,7 @@ package struct MomentParts: Sendable {
     var sizes = [Int](repeating: -1, count: hosts.count)
     var last = ContinuousClock.now
     while true {
-      let names = try FileManager.default.contentsOfDirectory(atPath: directory)
+      let names = try listing()
       let missing = hosts.indices.dropFirst().filter { !names.contains(name($0, "step-\(step)")) }
       if missing.isEmpty { break }
       // While it is written a part has a name that its own is the middle of.

@@ -20,7 +20,7 @@ public enum OptimiserFiles {
 
   /// Writes both moments of every parameter.
   ///
-  /// Memory: one piece of 4 MiB, beside what the state holds.
+  /// Memory: pieces of 4 MiB, beside what the state holds.
   ///
   /// - Parameters:
   ///   - shares: What each rank keeps, by rank; that of the state is one of them.
@@ -28,6 +28,8 @@ public enum OptimiserFiles {
   public static func write(
     _ state: AdamWState, shares: [OptimiserShare], parts: [Int: String], to path: String
   ) throws(CheckpointError) {
+    // Of ranks that all have everything one is enough.
+    let shares = state.share.isAll ? [state.share] : shares
     var files: [Int: SafetensorsFile] = [:]
     for (rank, part) in parts { files[rank] = try SafetensorsFile(part) }
     let rows = state.rowsInUse.map { $0.rows.sorted() }

@@ -8,15 +8,12 @@ import Tensors
 struct StageSaving {
   private let place: StageSnapshot.Place
   private let communicator: any Communicator
-  private let shares: [OptimiserShare]
   /// Nil where every rank has all moments.
   private let parts: MomentParts?
   private var saver = CheckpointSaver()
 
   /// Every rank calls it, before the first step.
-  ///
-  /// - Parameter shares: What each rank keeps of the optimiser's state.
-  init(_ trainer: StageTrainer, shares: [OptimiserShare]) throws {
+  init(_ trainer: StageTrainer) throws {
     let context = trainer.context
     let (stage, line) = (trainer.stage.name, context.reporter.line)
     place = StageSnapshot.Place(
@@ -28,8 +25,9 @@ struct StageSaving {
       },
       runName: RunFacts.lastPart(of: context.configuration.outputDirectory))
     communicator = context.communicator
-    self.shares = shares
-    guard shares.contains(where: { !$0.isAll }), context.checks.replay == nil else {
+    guard context.configuration.shardOptimizer, communicator.size > 1,
+      context.checks.replay == nil
+    else {
       parts = nil
       return
     }
@@ -41,25 +39,48 @@ struct StageSaving {
     self.parts = parts
   }
 
-  /// Begins to write `checkpoint-STEP` beside the next steps, when what earlier steps asked for is written. Every rank
-  /// calls it.
+  /// Takes the memory for the copies that saving will need, beside the first steps.
+  ///
+  /// - Parameter trained: Whether each entry of the layout is.
+  func prepareCopies(_ parameters: ParameterSet, _ optimiser: AdamWState, trained: [Bool]) {
+    let training = place.stage.training
+    var preparations: [@Sendable () -> Void] = []
+    if communicator.rank == 0, training.savesStates || training.loadBestModelAtEnd {
+      preparations.append(parameters.copyPreparation)
+    }
+    if communicator.rank == 0 || parts != nil, training.savesStates {
+      preparations.append(optimiser.copyPreparation(trained: trained))
+    }
+    if preparations.isEmpty { return }
+    _ = BackgroundWork { [preparations] in
+      for prepare in preparations { prepare() }
+    }
+  }
+
+  /// Begins to write `checkpoint-STEP` beside the next steps, when what earlier steps asked for is written, unless that
+  /// was begun already. Every rank calls it.
+  ///
+  /// - Parameter shares: What each rank keeps of the optimiser's state.
   mutating func save(
-    _ state: TrainerState, _ model: TrainedModel, _ optimiser: AdamWState
+    _ state: TrainerState, _ model: TrainedModel, _ optimiser: AdamWState,
+    _ shares: [OptimiserShare]
   ) throws {
+    if saver.checkpointStep == state.step { return }
     try wait(before: state.step)
-    if let write = writing(state, model, optimiser, hashThreads: 1) {
+    if let write = writing(state, model, optimiser, shares, hashThreads: 1) {
       saver.start(step: state.step, isCheckpoint: true, write)
     }
   }
 
-  /// Writes `checkpoint-STEP`, unless it is written already, and returns when it is. Every rank calls it.
+  /// Writes `checkpoint-STEP`, unless ``save(_:_:_:)`` has begun to, and returns when it is there. Every rank calls it.
   mutating func saveNow(
-    _ state: TrainerState, _ model: TrainedModel, _ optimiser: AdamWState
+    _ state: TrainerState, _ model: TrainedModel, _ optimiser: AdamWState,
+    _ shares: [OptimiserShare]
   ) throws {
     let isBegun = saver.checkpointStep == state.step
     communicator.activity.begin("saving checkpoint-\(state.step)")
     try saver.wait()
-    if !isBegun { try writing(state, model, optimiser, hashThreads: nil)?() }
+    if !isBegun { try writing(state, model, optimiser, shares, hashThreads: nil)?() }
   }
 
   /// Begins to write the best weights so far, beside the next steps. Every rank may call it, the first one writes.
@@ -87,17 +108,21 @@ struct StageSaving {
       to: place.directory + "/model", facts: facts, isFinal: true, hashThreads: nil)
   }
 
+  /// Lets what was begun come to its end, for a minute at most, before the run fails for another reason.
+  func settle() { saver.settle(seconds: 60) }
+
   private mutating func wait(before step: Int) throws {
     guard let earlier = saver.earlierStep(than: step) else { return }
-    communicator.activity.begin("waiting until checkpoint-\(earlier) is written")
+    communicator.activity.begin("waiting until the files of step \(earlier) are written")
     try saver.wait()
   }
 
   /// What this rank has to write of a checkpoint; nil for nothing.
   private func writing(
-    _ state: TrainerState, _ model: TrainedModel, _ optimiser: AdamWState, hashThreads: Int?
+    _ state: TrainerState, _ model: TrainedModel, _ optimiser: AdamWState,
+    _ shares: [OptimiserShare], hashThreads: Int?
   ) -> (@Sendable () throws -> Void)? {
-    let (rank, shares, parts) = (communicator.rank, shares, parts)
+    let (rank, parts) = (communicator.rank, parts)
     guard rank == 0 else {
       guard let parts else { return nil }
       let path = parts.path(ofRank: rank, step: state.step)
@@ -113,4 +138,9 @@ struct StageSaving {
       }
     }
   }
+}
+
+extension TrainingConfiguration {
+  /// Whether checkpoints are written while steps go on.
+  var savesStates: Bool { saveStrategy == .epoch || saveStrategy == .steps }
 }

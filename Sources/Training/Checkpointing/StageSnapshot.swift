@@ -90,7 +90,8 @@ struct StageSnapshot: Sendable {
   }
 }
 
-/// Where a stage comes from, looked up when the first of its files is written: a parent without a manifest is hashed.
+/// Where a stage comes from: read from its parent's manifest at once, or, of a parent without one, found by hashing it when
+/// the first of the stage's files is written.
 final class LineageOnce: Sendable {
   private let origin: String?
   private let failed: @Sendable (CheckpointError) -> Void
@@ -102,6 +103,7 @@ final class LineageOnce: Sendable {
   init(of origin: String?, failed: @escaping @Sendable (CheckpointError) -> Void) {
     self.origin = origin
     self.failed = failed
+    if origin.map(CheckpointDirectory.hasManifest) ?? true { _ = value }
   }
 
   var value: CheckpointLineage {
@@ -109,7 +111,7 @@ final class LineageOnce: Sendable {
       if let found { return found }
       var lineage = CheckpointLineage()
       do throws(CheckpointError) {
-        if let origin { lineage = try CheckpointLineage(of: [origin]) }
+        if let origin { lineage = try CheckpointLineage(of: [origin], hashThreads: 1) }
       } catch {
         failed(error)
       }

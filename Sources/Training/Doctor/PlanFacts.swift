@@ -70,7 +70,8 @@ extension Run {
         facts.checkpointBytes.addingReportingOverflow(files).overflow
         ? .max : facts.checkpointBytes + files
       let memory = try memory(of: model.network, trainer, ranks: ranks)
-      facts.rankBytes = max(facts.rankBytes, memory.stateBytes + memory.activationBytes)
+      facts.rankBytes = max(
+        facts.rankBytes, memory.stateBytes + memory.copiedBytes + memory.activationBytes)
     }
     return facts
   }

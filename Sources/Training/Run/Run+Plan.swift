@@ -21,7 +21,10 @@ extension Run {
           "memory a rank: %.3f GB for %d parameters, their gradient and two moments%@; about %.3f GB "
           + "for %d tokens a step\n", Double(memory.stateBytes) / 1e9,
         model.network.layout.count,
-        stage.training.savesBesideSteps ? " and a checkpoint that is written meanwhile" : "",
+        memory.copiedBytes > 0
+          ? String(
+            format: ", and %.3f GB of what is written meanwhile", Double(memory.copiedBytes) / 1e9)
+          : "",
         Double(memory.activationBytes) / 1e9, memory.tokens)
     }
     return text
@@ -31,7 +34,7 @@ extension Run {
   /// checkpoint is written beside steps, and the activations of its largest step among the first hundred.
   func memory(
     of network: any Network, _ trainer: StageTrainer, ranks: Int
-  ) throws -> (stateBytes: Int, activationBytes: Int, tokens: Int) {
+  ) throws -> (stateBytes: Int, copiedBytes: Int, activationBytes: Int, tokens: Int) {
     let shape = network.configuration
     var feed = trainer.feed
     var most = 0
@@ -42,14 +45,10 @@ extension Run {
     let share = (most + ranks - 1) / ranks
     let perToken =
       shape.layerCount * (6 * shape.hiddenSize + 2 * shape.innerSize) + 8 * shape.hiddenSize
-    let bytes = trainer.stage.training.savesBesideSteps ? 28 : 16
-    return (network.layout.count * bytes, share * perToken * 4, share)
-  }
-}
-
-extension TrainingConfiguration {
-  /// Whether checkpoints or best weights are written while steps go on.
-  fileprivate var savesBesideSteps: Bool {
-    loadBestModelAtEnd || saveStrategy == .epoch || saveStrategy == .steps
+    // The best weights are kept besides.
+    let training = trainer.stage.training
+    let copies = (training.savesStates ? 3 : 0) + (training.loadBestModelAtEnd ? 1 : 0)
+    let floats = network.layout.count
+    return (16 * floats, 4 * copies * floats, share * perToken * 4, share)
   }
 }

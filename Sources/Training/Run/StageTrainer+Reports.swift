@@ -206,11 +206,13 @@ struct StopTime {
   /// Seconds; stops are looked for between steps.
   var step = 0.0
   var evaluation = 0.0
+  /// One that was written beside the steps.
   var save = 0.0
   /// The total that was reported.
   var told = 0.0
 
-  var total: Double { step + evaluation + save }
+  /// The last one may be on its way when another is to be written.
+  var total: Double { step + evaluation + 2 * save }
 }
 
 /// Counts tokens and time, over a lap and over all.

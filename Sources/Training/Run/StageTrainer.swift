@@ -77,6 +77,18 @@ public struct StageTrainer {
   ///
   /// - Parameter checkpoint: A directory of this stage to go on from.
   public mutating func run(from checkpoint: String?) throws -> StageOutcome {
+    var saving = try StageSaving(self)
+    do {
+      return try train(from: checkpoint, &saving)
+    } catch let error where !(error is CollectiveError) {
+      saving.settle()
+      throw error
+    }
+  }
+
+  private mutating func train(
+    from checkpoint: String?, _ saving: inout StageSaving
+  ) throws -> StageOutcome {
     let training = stage.training
     let communicator = context.communicator
     let rates = parameterRates()
@@ -113,7 +125,7 @@ public struct StageTrainer {
         state.optimiserUpdates = optimiser.step
       }
     }
-    var saving = try StageSaving(self, shares: step.optimiserShares)
+    saving.prepareCopies(model.parameters, optimiser, trained: rates.trained)
     try reportStart()
 
     var meter = ThroughputMeter()
@@ -145,7 +157,7 @@ public struct StageTrainer {
       if let stop = outcome.stop {
         let start = Profile.now()
         try complete(step, optimiser)
-        try saving.saveNow(state, model, optimiser)
+        try saving.saveNow(state, model, optimiser, step.optimiserShares)
         context.reporter.line(
           "\(stage.name): stopped and saved at step \(state.step), in "
             + "\(format(Profile.now() - start, 1)) s")
@@ -190,7 +202,7 @@ public struct StageTrainer {
         if try evaluate(&state, best: &best) { try saving.keepBest(model, step: state.step) }
         stopTime.evaluation = max(stopTime.evaluation, Profile.now() - start)
       }
-      if saves { try saving.save(state, model, optimiser) }
+      if saves { try saving.save(state, model, optimiser, step.optimiserShares) }
       stopTime.step = meter.longestStep
       for saved in try saving.finished() { reportSave(saved, &stopTime) }
       if evaluates || saves { meter.interrupt() }
@@ -202,7 +214,7 @@ public struct StageTrainer {
         "\(stage.name): no better metric in \(state.evaluationsWithoutImprovement) evaluations; "
           + "stopped at step \(state.step)")
     }
-    if keepsMoments { try saving.save(state, model, optimiser) }
+    if keepsMoments { try saving.save(state, model, optimiser, step.optimiserShares) }
     if training.loadBestModelAtEnd, let best { model.parameters = best }
     return .finished(try finish(state, &saving, meter: meter))
   }

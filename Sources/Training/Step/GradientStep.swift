@@ -301,6 +301,8 @@ public final class GradientStep {
   ) throws(CollectiveError) {
     guard isStale, let rows, let dense else { return }
     isStale = false
+    // A snapshot of them may still be read.
+    parameters.makeUnique()
     try waiting { () throws(CollectiveError) in
       try rows.collect(&parameters, inUse: rowsInUse)
       dense.gather(parameters)
