@@ -101,12 +101,13 @@ process() { # RANK rank|guardian
   done
 }
 
-# Waits until all ranks have a process. False if the run ended first.
+# Waits until all ranks have a process. 1 if the run ended first, 2 if the launcher has not started them after 30 s.
 await_ranks() {
-  local rank
+  local rank deadline=$(($(now) + 30000))
   for ((rank = 0; rank < ranks; rank++)); do
     until [[ -n $(process "$rank" rank) ]]; do
       kill -0 "$job" 2>/dev/null || return 1
+      (($(now) < deadline)) || return 2
       sleep 0.02
     done
   done
@@ -138,7 +139,7 @@ whole=$(hash_of "$folder/whole")
 length=$took
 printf 'seed %s; an unbroken run takes %s s and ends with weights %s\n' "$seed" "$((length / 1000)).$((length % 1000 / 100))" "$whole"
 
-failed=0
+failed=0 unstarted=0
 declare -A good=() tried=() slowest=()
 
 # Judges a run that has ended: its time, its code, its one line; then goes on with it to the end.
@@ -287,7 +288,18 @@ for kind in "${kinds[@]}"; do
       log=$folder/log
       OMPI_MCA_hwloc_base_binding_policy=none "$cluster" run "$ranks" "$program" train "$folder/run.yaml" --out "$folder/out" --resume auto </dev/null >"$log" 2>&1 &
       job=$!
-      await_ranks || true
+      awaited=0
+      await_ranks || awaited=$?
+      if ((awaited == 2 && ++unstarted <= 3)); then
+        # Open MPI's mpirun waits for ever for a host's daemon that does not come: no rank has begun.
+        printf '%-9s %s\n' link "the launcher has not started its ranks within 30 s; tried again"
+        pkill -KILL -f "$program train $folder/run.yaml" || true
+        wait "$job" 2>/dev/null || true
+        network_down
+        rm -rf "$folder/net" "$folder/out"
+        time=$((time - 1))
+        continue
+      fi
       pause "$delay"
       since=$(now)
       "$cluster" cut $((victim + 1))

@@ -47,16 +47,19 @@ import Testing
     }
   }
 
-  /// Runs steps of the reference's work and hands the set to `watch` before each.
+  /// Runs steps of the reference's work and hands set and state to `watch` before each.
+  ///
+  /// - Parameter trained: Whether the table is, and the three floats beside it.
   private func train(
-    _ optimiser: AdamW, decay: Double, watch: (Int, ParameterSet) -> Void = { _, _ in }
+    _ optimiser: AdamW, decay: Double, trained: [Bool] = [true, true],
+    watch: (Int, ParameterSet, AdamWState) -> Void = { _, _, _ in }
   ) -> (ParameterSet, AdamWState) {
     let layout = Self.layout()
     var set = fresh(layout)
     var state = AdamWState(layout: layout)
-    let gradients = GradientBuffer(layout: layout)
+    let gradients = GradientBuffer(layout: layout, trained: trained)
     for step in 0..<Self.steps {
-      watch(step, set)
+      watch(step, set, state)
       gradients.reset()
       let used = (0..<Self.rows).filter { Self.isUsed($0, step) }
       var values: [Float] = []
@@ -110,7 +113,7 @@ import Testing
 
   /// A row that owes its decay is read as if it had paid, whenever that is.
   @Test func readingARowPaysForIt() {
-    _ = train(AdamW(tableDecay: .dense), decay: 0.1) { step, set in
+    _ = train(AdamW(tableDecay: .dense), decay: 0.1) { step, set, _ in
       guard step % 37 == 5 else { return }
       let ids = (0..<Self.rows).map(Int32.init)
       let tape = Tape(workspace: workspace, parameters: set)
@@ -122,6 +125,46 @@ import Testing
       settled.settle(in: workspace)
       #expect(read == weights(settled))
     }
+  }
+
+  private func moments(_ state: AdamWState) -> [[Float]] {
+    [state.firstMoments, state.secondMoments].map { buffer in
+      buffer.withSpan { span in span.indices.map { span[$0] } }
+    }
+  }
+
+  /// Sets and states that are held while steps go on, for a while or for good, stay what they were, and change no step.
+  @Test(arguments: [[true, true], [true, false]]) func copiesAreValues(trained: [Bool]) {
+    struct Held {
+      var until: Int
+      var set: ParameterSet
+      var state: AdamWState
+      var weights: [Float]
+      var moments: [[Float]]
+    }
+    var held: [Held] = []
+    let (set, state) = train(AdamW(), decay: 0.1, trained: trained) { step, set, state in
+      for copy in held {
+        #expect(weights(copy.set) == copy.weights)
+        #expect(moments(copy.state) == copy.moments)
+      }
+      held.removeAll { $0.until == step }
+      if step == 10 {
+        set.copyPreparation()
+        state.copyPreparation(trained: trained)()
+      }
+      // Two at once, and pages of one that is gone taken again.
+      if [20, 21, 40, 90, 150].contains(step) {
+        held.append(
+          Held(
+            until: step + [20: 5, 21: 60][step, default: 1], set: set, state: state,
+            weights: weights(set), moments: moments(state)))
+      }
+    }
+    let (alone, aloneState) = train(AdamW(), decay: 0.1, trained: trained)
+    #expect(weights(set) == weights(alone))
+    #expect(moments(state) == moments(aloneState))
+    #expect(trained[1] || moments(state).allSatisfy { $0.suffix(3).allSatisfy { $0 == 0 } })
   }
 
   @Test func gradientsOfTablesAddUpByRows() {

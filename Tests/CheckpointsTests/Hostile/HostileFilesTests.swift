@@ -46,6 +46,16 @@ import Testing
     #expect(refused > Self.count / 2, "only \(refused) of \(Self.count) were refused")
   }
 
+  /// Where nothing counted, the limits would hold for anything.
+  @Test(.enabled(if: HeapWatch.isOn, "counted with --sanitize=address alone"))
+  func whatIsAllocatedIsCounted() {
+    let peak = HeapWatch.peakBytes {
+      let bytes = [UInt8](repeating: 1, count: 1 << 20)
+      #expect(bytes.reduce(0) { $0 + Int($1) } == 1 << 20)
+    }
+    #expect(peak.map { $0 >= 1 << 20 && $0 < 1 << 21 } == true)
+  }
+
   @Test func safetensorsHeaders() throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("model.safetensors")
