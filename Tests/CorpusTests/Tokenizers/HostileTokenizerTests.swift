@@ -52,7 +52,13 @@ import Testing
       }
       try Data(bytes).write(to: URL(filePath: "\(folder)/\(kind.file)"))
       do throws(CorpusError) {
-        let tokenizer = try TokenizerLoader.load(folder)
+        var loaded: (any Tokenizer)?
+        let peak = try HeapWatch.peakBytes { () throws(CorpusError) in
+          loaded = try TokenizerLoader.load(folder)
+        }
+        let limit = 32 * max(bytes.count, whole.count) + 1 << 20
+        if let peak { #expect(peak <= limit, "mutation \(number): \(peak) bytes of \(limit)") }
+        guard let tokenizer = loaded else { preconditionFailure("loaded without a tokenizer") }
         let ids = tokenizer.encode(Self.text) + tokenizer.encode(words: Self.words).joined()
         let specials = [
           tokenizer.specials.start, tokenizer.specials.end, tokenizer.specials.padding,
