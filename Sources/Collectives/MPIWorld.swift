@@ -79,11 +79,12 @@ public enum MPIWorld {
   ) throws(TransportFailure) -> RankGroup<MPITransport> {
     let ranks =
       Launch.expectedSize.map { "not all of \($0) ranks have come" } ?? "a rank is missing"
+    let job = unsafe getenv("PMIX_NAMESPACE").map { unsafe String(cString: $0) }
     return try Deadline.guarding(seconds: settings.timeoutSeconds) {
       // Less than the other ranks leave the first one to speak.
       let rank = Launch.rank ?? 0
       let advice =
-        SilentHosts.find(seconds: min(1, settings.timeoutSeconds))
+        SilentHosts.find(ofJob: job, seconds: min(1, settings.timeoutSeconds))
         .text(askedBy: "rank \(rank) on \(nameOfThisHost())")
         ?? "look for hosts that are down, a firewall, or networks that not all hosts share "
         + "(OMPI_MCA_btl_tcp_if_include)"

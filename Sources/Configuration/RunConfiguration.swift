@@ -234,6 +234,9 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   /// What the tokens of a sequence of text attend to.
   public enum AttentionScope: String, Sendable, Codable, CaseIterable { case sequence, document }
 
+  /// What the bias of a decoder is before it has learnt anything.
+  public enum DecoderBias: String, Sendable, Codable, CaseIterable { case zero, unigram }
+
   /// What keeps its first weights.
   public struct Freeze: Sendable, Equatable, Codable {
     public var embeddings = false
@@ -274,6 +277,8 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   public var wholeWordMask = false
   public var fillAcross = Filling.language
   public var attendWithin = AttentionScope.sequence
+  /// Of a decoder that no checkpoint brings.
+  public var lmHeadBias = DecoderBias.zero
   public var freeze = Freeze()
   /// Dropout of embeddings and hidden states; nil for the model's own. So the next two.
   public var hiddenDropoutProb: Double?
@@ -334,3 +339,4 @@ extension TrainingConfiguration.SaveStrategy: ConfigChoice {}
 extension TrainingConfiguration.Metric: ConfigChoice {}
 extension TrainingConfiguration.Filling: ConfigChoice {}
 extension TrainingConfiguration.AttentionScope: ConfigChoice {}
+extension TrainingConfiguration.DecoderBias: ConfigChoice {}

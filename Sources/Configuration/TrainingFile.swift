@@ -26,6 +26,7 @@ struct TrainingFile: ConfigRecord {
   var wholeWordMask: Placed<Bool>?
   var fillAcross: Placed<TrainingConfiguration.Filling>?
   var attendWithin: Placed<TrainingConfiguration.AttentionScope>?
+  var lmHeadBias: Placed<TrainingConfiguration.DecoderBias>?
   var freeze: Placed<FreezeFile>?
   var hiddenDropoutProb: Placed<Double>?
   var attentionProbsDropoutProb: Placed<Double>?
@@ -172,6 +173,10 @@ struct TrainingFile: ConfigRecord {
     Field(
       "attend_within", \.attendWithin, into: \.attendWithin,
       "masked-lm: whether tokens attend to their whole sequence, or to their document's part of it."
+    ),
+    Field(
+      "lm_head_bias", \.lmHeadBias, into: \.lmHeadBias,
+      "masked-lm: the first bias of a new decoder: zero, or unigram, the logarithm of each token's share of the text."
     ),
   ]
 

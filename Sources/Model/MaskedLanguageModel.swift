@@ -10,6 +10,9 @@ public struct MaskedLanguageModel: Network {
   let decoder: Parameter  // [vocabulary, D]
   let bias: Parameter  // [vocabulary]
 
+  /// The decoder's bias as an entry of the layout.
+  public var biasEntry: Int { bias.entries.lowerBound }
+
   public init(_ configuration: EncoderConfiguration) {
     var layout = ParameterLayout()
     let isTied = configuration.tiesWordEmbeddings

@@ -69,10 +69,13 @@ private func value(_ name: String, of weights: CheckpointWeights) throws -> Floa
     ("{\"x\": \"sub\"}", nil, "regular file"),
     ("{\"x\": \"a.safetensors\", \"w\": \"a.safetensors\"}", "w", "is not in a.safetensors"),
     ("{\"x\": 1}", "x", "not a string"),
-    ("{\"x\": \"a.safetensors\", \"x\": \"a.safetensors\"}", "x", "twice"),
+    ("{\"x\": \"a.safetensors\", \"x\": \"a.safetensors\"}", "weight_map.x", "twice"),
     ("[]", "weight_map", "not an object"),
     ("{", nil, "‘}’ expected"),
-    (String(repeating: "[", count: 100_000), nil, "nesting"),
+    (
+      String(repeating: "[", count: 100_000),
+      "…" + String(repeating: "[0]", count: 33), "nesting"
+    ),
   ] as [(String, String?, String)])
 func indexThatTricksIsRefused(map: String, field: String?, message: String) throws {
   let directory = try TemporaryDirectory()

@@ -57,14 +57,15 @@ enum Launcher {
 @Suite(
   .serialized, .enabled(if: Launcher.canLaunch, "needs mpirun, and not to run under it"))
 struct LauncherTests {
-  private func launch(_ arguments: [String], _ scenario: Scenario? = nil) throws
-    -> (status: Int32, output: String, seconds: Double)
-  {
+  private func launch(
+    _ arguments: [String], _ scenario: Scenario? = nil, variables: [String: String] = [:]
+  ) throws -> (status: Int32, output: String, seconds: Double) {
     let process = Process()
     process.executableURL = Launcher.script
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(
-      ["ISOGLOSS_TEST_SCENARIO": scenario?.rawValue ?? ""], uniquingKeysWith: { $1 })
+      variables.merging(["ISOGLOSS_TEST_SCENARIO": scenario?.rawValue ?? ""]) { $1 }
+    ) { $1 }
     let pipe = Pipe()
     process.standardOutput = pipe
     process.standardError = pipe
@@ -116,10 +117,39 @@ struct LauncherTests {
     #expect(run.output.contains("1-1\n"))
   }
 
+  /// Open MPI's waits so for ever, and heeds no TERM.
+  @Test func aLaunchWithoutRanksEnds() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(
+      path: "isogloss-launch-\(getpid())")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let silent = folder.appending(path: "mpirun")
+    let script = "#!/bin/sh\ntrap '' TERM\n[ \"$1\" = --version ] || while :; do sleep 1; done\n"
+    try Data(script.utf8).write(to: silent)
+    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: silent.path)
+    let hosts = folder.appending(path: "hosts")
+    let others = (1...8).map { "192.0.2.\($0) slots=1\n" }.joined()
+    try Data("localhost slots=1  # this one\n\(others)".utf8).write(to: hosts)
+    let run = try launch(
+      ["-n", "2", "--hostfile", hosts.path, "--start-timeout", "2", "true"],
+      variables: ["ISOGLOSS_MPIRUN": silent.path])
+    #expect(run.status == 70 && run.seconds < 15, "\(run.status) after \(run.seconds) s")
+    #expect(run.output.hasPrefix("Launch/mpirun: no rank has started within 2 s; "))
+    #expect(run.output.split(separator: "\n").count == 1, "\(run.output)")
+    let missing = (1...5).map { "192.0.2.\($0)" }.joined(separator: ", ")
+    if FileManager.default.isExecutableFile(atPath: "/usr/bin/ss") {
+      #expect(run.output.contains("has no connection with \(missing): "), "\(run.output)")
+    }
+    // Ranks that started may take as long as they want.
+    let slow = try launch(["-n", "1", "--start-timeout", "5", "sleep", "8"])
+    #expect(slow.status == 0 && slow.seconds > 7, "\(slow.output)")
+  }
+
   @Test(arguments: [
     ["true"], ["-n", "0", "true"], ["-n", "2x", "true"], ["-n", "2"], ["-n"],
     ["--unknown", "true"], ["-n", "1", "--threads", "0", "true"],
     ["-n", "1", "--hostfile", "/nonexistent", "true"],
+    ["-n", "1", "--start-timeout", "soon", "true"],
   ])
   func wrongUseIsOneLineAndCode64(arguments: [String]) throws {
     let run = try launch(arguments)

@@ -51,8 +51,29 @@ import Testing
     }
     #expect(text(0, []) == nil)
     #expect(text(2, []) == nil)
-    #expect(text(2, ["10.77.0.2"]) == "host 10.77.0.2 does not answer: look at it and its network")
-    #expect(text(3, ["a", "b"])?.hasPrefix("hosts a, b do not") == true)
+    #expect(
+      text(2, ["rank 1 on node03"])
+        == "rank 1 on node03 does not answer: look at that host and its network")
+    #expect(text(3, ["a", "b"])?.hasPrefix("a, b do not") == true)
     #expect(text(2, ["a", "b"])?.hasPrefix("rank 4 on node02 reaches none of the other 2") == true)
+  }
+
+  @Test func addressesAreNamedByTheirRanks() {
+    let nodes = LauncherNodes([
+      .init(name: "node01", addresses: [1], ranks: [0]),
+      .init(name: "node02", addresses: [2, 7], ranks: [3, 1, 2]),
+      .init(name: "node03", addresses: [3], ranks: Array(4..<14)),
+      .init(name: "node04", addresses: [7, 5], ranks: []),
+      .init(name: "node05", addresses: [3, 8], ranks: [14]),
+    ])
+    #expect(nodes.text(at: 1) == "rank 0 on node01")
+    #expect(nodes.text(at: 7) == "ranks 1, 2, 3 on node02")
+    // Of an address that two have, and of one without ranks, nothing is said.
+    #expect(nodes.text(at: 3) == nil)
+    #expect(nodes.text(at: 5) == nil)
+    #expect(
+      LauncherNodes([nodes.nodes[2]]).text(at: 3)
+        == "ranks 4, 5, 6, 7, 8, 9, 10, 11 and 2 more on node03")
+    #expect(LauncherNodes().text(at: 1) == nil)
   }
 }

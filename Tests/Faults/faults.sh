@@ -312,7 +312,7 @@ for kind in "${kinds[@]}"; do
         continue
       fi
       # While MPI starts, the host that mpirun runs on asks the others.
-      unheard="host 10\.77\.0\.$((victim + 1)) does not answer"
+      unheard="rank $victim on [^ ]+ does not answer"
       ((victim)) || unheard="rank 0 on [^ ]+ reaches none of the other 2 hosts"
       judge link "$folder/out" "70 137" 40 "in vain.*rank $victim on [^ ]+ was last heard|^isogloss: rank $victim on .*look at the network of|has not returned.*rank $victim on|start of MPI: took over .*$unheard" "host $((victim + 1)) after $delay ms"
       ;;

@@ -165,9 +165,12 @@ struct DoctorProbeTests {
   /// Of three epochs, two states in between; one more while the oldest is replaced.
   @Test func filesOfAStage() {
     var training = TrainingConfiguration()
-    func bytes(keepsMoments: Bool = false) -> Int {
+    func bytes(
+      ofModel model: Int = 10, keepsMoments: Bool = false, isSharded: Bool = false
+    ) -> Int {
       PlanFacts.stageBytes(
-        model: 10, training: training, steps: 1000, epochs: 3, keepsMoments: keepsMoments)
+        model: model, training: training, steps: 1000, epochs: 3, keepsMoments: keepsMoments,
+        isSharded: isSharded)
     }
     #expect(bytes() == 10 + 30, "a model, and a state if it is stopped")
     training.saveStrategy = .epoch
@@ -180,6 +183,10 @@ struct DoctorProbeTests {
     #expect(bytes() == 20 + 9 * 30)
     training.saveTotalLimit = 2
     #expect(bytes() == 20 + 3 * 30)
+    #expect(bytes(isSharded: true) == 20 + 3 * 30 + 20, "parts of the moments, and the whole")
+    #expect(bytes(ofModel: .max / 12, isSharded: true) == .max)
+    training.saveTotalLimit = .max
+    #expect(bytes() == 20 + 9 * 30)
     training.saveStrategy = .no
     #expect(bytes() == 10 + 30)
   }

@@ -79,6 +79,30 @@ import Training
     }
   }
 
+  /// A fresh decoder guesses by frequency where it is told to; one that a checkpoint brings stays as it is.
+  @Test func aFreshDecoderMayGuessByFrequency() throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    func firstLoss(_ name: String, _ overrides: [String]) throws -> Double {
+      let configuration = try text.configuration(
+        name, overrides + ["logging_steps=1", "max_steps=2", "warmup_steps=0"])
+      _ = try SmallRun.execute(configuration)
+      let log = try String(contentsOfFile: text.folder + "/\(name)/metrics.jsonl", encoding: .utf8)
+      let line = try #require(log.split(separator: "\n").first { $0.contains("\"loss\"") })
+      let value = try JSONSerialization.jsonObject(with: Data(line.utf8))
+      return try #require((value as? [String: Any])?["loss"] as? Double)
+    }
+    let tokenizer = try TokenizerLoader.load(text.folder + "/sample/tokenizer")
+    let even = try firstLoss("zero", [])
+    #expect(abs(even - log(Double(tokenizer.vocabularySize))) < 0.2)
+    let byFrequency = try firstLoss("unigram", ["lm_head_bias=unigram"])
+    #expect(byFrequency < even - 0.5, "\(byFrequency), and \(even) from zero")
+    let parent = "init=\(text.folder)/zero/train/model"
+    let kept = try firstLoss("kept", [parent])
+    let same = try firstLoss("same", [parent, "lm_head_bias=unigram"])
+    #expect(kept == same)
+  }
+
   /// What a checkpoint tells of the text is held against it.
   @Test(arguments: ["repacked", "negative", "huge", "missing"])
   func aCursorThatIsNotOfTheTextIsRefused(kind: String) throws {

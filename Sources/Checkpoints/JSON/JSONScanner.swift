@@ -2,6 +2,14 @@
 struct JSONError: Error {
   var field: String?
   var message: String
+
+  /// The same error, seen from the object or list around.
+  func within(_ place: String) -> JSONError {
+    let inner = field.map { $0.hasPrefix("[") ? $0 : "." + $0 } ?? ""
+    // What is cut off a long path is its beginning.
+    return JSONError(
+      field: inner.utf8.count > 100 ? "…" + inner.suffix(99) : place + inner, message: message)
+  }
 }
 
 /// A strict reader of JSON (RFC 8259) over bytes that nobody vouches for.
@@ -82,13 +90,21 @@ struct JSONScanner {
     case UInt8(ascii: "{"):
       var object = JSONObject()
       try members { (scanner, name) throws(JSONError) in
-        object.append(unique: name, try scanner.value(depth: depth + 1))
+        do throws(JSONError) {
+          object.append(unique: name, try scanner.value(depth: depth + 1))
+        } catch {
+          throw error.within(name)
+        }
       }
       return .object(object)
     case UInt8(ascii: "["):
       var values: [JSONValue] = []
       try elements { (scanner) throws(JSONError) in
-        values.append(try scanner.value(depth: depth + 1))
+        do throws(JSONError) {
+          values.append(try scanner.value(depth: depth + 1))
+        } catch {
+          throw error.within("[\(values.count)]")
+        }
       }
       return .array(values)
     case UInt8(ascii: "\""): return .string(try string())

@@ -22,7 +22,7 @@ package struct SilentHosts {
 
   /// How many hosts were asked.
   var asked: Int
-  /// The addresses of those that did not answer, in order.
+  /// Those that did not answer: their ranks and names, `rank 2 on node03`, or `host` and the address.
   var silent: [String]
 
   package init(asked: Int, silent: [String]) {
@@ -38,20 +38,32 @@ package struct SilentHosts {
     case 0: nil
     case asked where asked > 1:
       "\(own) reaches none of the other \(asked) hosts: look at the network of its host first"
-    case 1: "host \(silent[0]) does not answer: look at it and its network"
+    case 1: "\(silent[0]) does not answer: look at that host and its network"
     default:
-      "hosts \(silent.prefix(5).joined(separator: ", ")) do not answer: look at them and their network"
+      "\(silent.prefix(5).joined(separator: ", ")) do not answer: look at those hosts and their network"
     }
   }
 
   /// Asks the hosts that the launcher is connected with. Takes up to `seconds`.
-  static func find(seconds: Double) -> SilentHosts {
+  ///
+  /// - Parameter job: PMIx's name of the job, if there is one.
+  static func find(ofJob job: String?, seconds: Double) -> SilentHosts {
+    let end = monotonicSeconds() + seconds
+    let question = LauncherNodes.ask(ofJob: job)
     let peers = launcherPeers()
     // One connection a host will do.
     var hosts: [UInt32: Peer] = [:]
     for peer in peers { hosts[peer.address] = hosts[peer.address] ?? peer }
     let silent = silent(of: Array(hosts.values), seconds: seconds)
-    return SilentHosts(asked: hosts.count, silent: silent.map(\.text).sorted())
+    if silent.isEmpty { return SilentHosts(asked: hosts.count, silent: []) }
+    // Names may have to come from a server that does not answer either.
+    let nodes = question.wait(seconds: max(0.1, end - monotonicSeconds()))
+    var texts: [String] = []
+    for peer in silent.sorted(by: { $0.text < $1.text }) {
+      let text = nodes.text(at: peer.address) ?? "host \(peer.text)"
+      if !texts.contains(text) { texts.append(text) }
+    }
+    return SilentHosts(asked: hosts.count - silent.count + texts.count, silent: texts)
   }
 
   // MARK: Connections

@@ -13,7 +13,18 @@ enum JSONText {
   /// What is wrong in a text, and where.
   struct Failure: Error {
     var line: Int
+    /// The member or element, `model.vocab[3]`; empty for the whole text.
+    var field = ""
     var message: String
+
+    /// The same failure, seen from the object or list around.
+    func within(_ place: String) -> Failure {
+      var outer = self
+      let inner = field.isEmpty || field.hasPrefix("[") ? field : "." + field
+      // What is cut off a long path is its beginning.
+      outer.field = inner.utf8.count > 150 ? "…" + inner.suffix(149) : place + inner
+      return outer
+    }
   }
 
   /// Reads one value and nothing after it but white space.
@@ -82,8 +93,12 @@ private struct JSONParser {
       if skip("}") { return .object(members) }
       repeat {
         let name = try string()
-        try expect(":")
-        members.append((name, try value(depth: depth + 1)))
+        do throws(JSONText.Failure) {
+          try expect(":")
+          members.append((name, try value(depth: depth + 1)))
+        } catch {
+          throw error.within(name)
+        }
       } while skip(",")
       try expect("}")
       return .object(members)
@@ -91,7 +106,13 @@ private struct JSONParser {
       position += 1
       var values: [JSONText] = []
       if skip("]") { return .array(values) }
-      repeat { values.append(try value(depth: depth + 1)) } while skip(",")
+      repeat {
+        do throws(JSONText.Failure) {
+          values.append(try value(depth: depth + 1))
+        } catch {
+          throw error.within("[\(values.count)]")
+        }
+      } while skip(",")
       try expect("]")
       return .array(values)
     case UInt8(ascii: "\""): return .string(try string())

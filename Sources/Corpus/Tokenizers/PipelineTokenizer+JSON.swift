@@ -22,7 +22,7 @@ extension PipelineTokenizer {
     let (vocabulary, unknown, stage): (PieceIDs, Int32, Model)
     switch kind {
     case "WordPiece":
-      vocabulary = try PieceIDs(reader.numberedPieces(model), path: path)
+      vocabulary = try PieceIDs(reader.numberedPieces(model), path: path, field: "model.vocab")
       let name = model["unk_token"]?.string ?? "[UNK]"
       guard let id = vocabulary[name] else {
         throw reader.wrong("model.unk_token", "\(name.debugDescription) is not in the vocabulary")
@@ -35,11 +35,11 @@ extension PipelineTokenizer {
           wordLimit: model["max_input_chars_per_word"]?.int ?? 100))
     case "Unigram":
       let scored = try reader.scoredPieces(model)
-      vocabulary = try PieceIDs(scored.map(\.piece), path: path)
+      vocabulary = try PieceIDs(scored.map(\.piece), path: path, field: "model.vocab")
       unknown = try reader.unknown(model, count: scored.count)
       stage = .unigram(try reader.unigram(scored, unknown: unknown))
     case "BPE":
-      vocabulary = try PieceIDs(reader.numberedPieces(model), path: path)
+      vocabulary = try PieceIDs(reader.numberedPieces(model), path: path, field: "model.vocab")
       let model = try reader.bytePairs(model, vocabulary)
       unknown = model.unknown
       stage = .bytePairs(model)
@@ -71,7 +71,7 @@ struct TokenizerJSON {
   let path: String
 
   func wrong(_ place: String, _ message: String) -> CorpusError {
-    CorpusError(.data, path, "\(place) \(message)")
+    CorpusError(.data, path, field: place, message)
   }
 
   // MARK: Added tokens
@@ -182,6 +182,6 @@ struct TokenizerJSON {
           "gives \(token.name.debugDescription) the id \(token.token.id), model.vocab \(id)")
       }
     }
-    return news.isEmpty ? known : try PieceIDs(all, path: path)
+    return news.isEmpty ? known : try PieceIDs(all, path: path, field: "added_tokens")
   }
 }

@@ -8,13 +8,13 @@ extension PipelineTokenizer {
     let settings = try TokenizerSettings(files)
     let text = try TextFile(path: path, bytes: files[name] ?? [])
     let pieces = text.lines.map(text.text)
-    let ids = try PieceIDs(pieces, path: path)
+    let ids = try PieceIDs(pieces, path: path, field: "the vocabulary")
     func usual(_ key: String, _ name: String) -> String { settings.token(key) ?? name }
     let unknownName = usual("unk_token", "[UNK]")
     guard let unknown = ids[unknownName] else {
       throw CorpusError(
-        .data, path,
-        "has no \(unknownName); set unk_token in tokenizer_config.json to a piece it has")
+        .data, path, field: "unk_token",
+        "is \(unknownName), which is no piece; set it in tokenizer_config.json to one")
     }
     let specials = try settings.specials(path: path, unknown: unknown) { ids[$0] }
     let lowercases = settings.bool("do_lower_case") ?? true
@@ -42,10 +42,10 @@ struct PieceIDs {
   let pieces: [String]
   let trie: PieceTrie
 
-  /// Takes distinct pieces; `path` is for messages.
-  init(_ pieces: [String], path: String) throws(CorpusError) {
+  /// Takes distinct pieces; `path` and `field` are for messages.
+  init(_ pieces: [String], path: String, field: String) throws(CorpusError) {
     guard let count = Int32(exactly: pieces.count) else {
-      throw CorpusError(.data, path, "has \(pieces.count) pieces; ids are of 32 bits")
+      throw CorpusError(.data, path, field: field, "has \(pieces.count) pieces; ids are of 32 bits")
     }
     self.pieces = pieces
     do throws(PieceTrie.Duplicate) {
@@ -54,7 +54,7 @@ struct PieceIDs {
       let places = pieces.indices.filter { pieces[$0].utf8.elementsEqual(error.key) }
       let name = String(decoding: error.key, as: UTF8.self)
       throw CorpusError(
-        .data, path,
+        .data, path, field: field,
         "has the piece \(name.debugDescription) twice, as ids \(places[0]) and \(places[1]); each piece needs one id"
       )
     }

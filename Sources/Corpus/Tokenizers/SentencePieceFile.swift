@@ -31,21 +31,25 @@ struct SentencePieceFile {
     var marksEnd = false
   }
 
-  /// Takes the bytes of a file; nil if they are no such message.
-  init?(_ bytes: [UInt8]) {
-    guard let fields = ProtocolBuffer.fields(bytes[...]) else { return nil }
-    for field in fields {
+  /// What is wrong in a file, and in which of its members.
+  struct Failure: Error {
+    var field: String
+    var message: String
+  }
+
+  /// Takes the bytes of a file.
+  init(_ bytes: [UInt8]) throws(Failure) {
+    for field in try ProtocolBuffer.fields(bytes[...], of: "model") {
       switch (field.number, field.value) {
       case (1, .bytes(let bytes)):
-        guard let piece = SentencePieceFile.piece(bytes) else { return nil }
-        pieces.append(piece)
+        pieces.append(try SentencePieceFile.piece(bytes, number: pieces.count))
       case (2, .bytes(let bytes)):
-        guard let trainer = ProtocolBuffer.fields(bytes) else { return nil }
+        let trainer = try ProtocolBuffer.fields(bytes, of: "trainer_spec")
         for case (3, .integer(let kind)) in trainer { isUnigram = kind == 1 }
         for case (35, .integer(let flag)) in trainer { hasByteFallback = flag != 0 }
         for case (24, .integer(let flag)) in trainer { normalizer.marksEnd = flag != 0 }
       case (3, .bytes(let bytes)):
-        guard let fields = ProtocolBuffer.fields(bytes) else { return nil }
+        let fields = try ProtocolBuffer.fields(bytes, of: "normalizer_spec")
         for case (2, .bytes(let map)) in fields { characterMap = Array(map) }
         for case (3, .integer(let flag)) in fields { normalizer.addsMark = flag != 0 }
         for case (4, .integer(let flag)) in fields { normalizer.removesBlanks = flag != 0 }
@@ -53,22 +57,29 @@ struct SentencePieceFile {
       default: break
       }
     }
+    if pieces.isEmpty { throw Failure(field: "pieces", message: "are missing") }
   }
 
-  private static func piece(_ bytes: ArraySlice<UInt8>) -> Piece? {
-    guard let fields = ProtocolBuffer.fields(bytes) else { return nil }
+  private static func piece(
+    _ bytes: ArraySlice<UInt8>, number: Int
+  ) throws(Failure) -> Piece {
     var piece = Piece()
-    for field in fields {
+    for field in try ProtocolBuffer.fields(bytes, of: "pieces[\(number)]") {
       switch (field.number, field.value) {
       case (1, .bytes(let text)): piece.text = Array(text)
       case (2, .word(let bits)): piece.score = Float(bitPattern: bits)
-      case (3, .integer(let number)):
-        guard let kind = Int(exactly: number).flatMap(Kind.init) else { return nil }
+      case (3, .integer(let value)):
+        guard let kind = Int(exactly: value).flatMap(Kind.init) else {
+          throw Failure(field: "pieces[\(number)].type", message: "is \(value), which is none")
+        }
         piece.kind = kind
       default: break
       }
     }
-    return piece.score.isFinite ? piece : nil
+    guard piece.score.isFinite else {
+      throw Failure(field: "pieces[\(number)].score", message: "is \(piece.score)")
+    }
+    return piece
   }
 
   /// The search that the pieces make, with scores added in floats as SentencePiece adds them.
@@ -101,13 +112,17 @@ private enum ProtocolBuffer {
 
   typealias Field = (number: UInt64, value: Value)
 
-  /// The fields of a message; nil if it is malformed.
-  static func fields(_ message: ArraySlice<UInt8>) -> [Field]? {
+  /// The fields of the message `name`.
+  static func fields(
+    _ message: ArraySlice<UInt8>, of name: @autoclosure () -> String
+  ) throws(SentencePieceFile.Failure) -> [Field] {
     var rest = message
     var fields: [Field] = []
     while !rest.isEmpty {
+      let start = rest.startIndex
       guard let key = integer(&rest), let value = value(wireType: key & 7, &rest) else {
-        return nil
+        throw SentencePieceFile.Failure(
+          field: name(), message: "is no message of Protocol Buffers at byte \(start) of the file")
       }
       fields.append((key >> 3, value))
     }

@@ -58,18 +58,23 @@ struct SentencePieceTokenizer: Tokenizer {
   private static func unigram(
     _ bytes: [UInt8], path: String
   ) throws(CorpusError) -> (Unigram<Float>?, SentencePieceNormalizer?) {
-    func wrong(_ message: String) -> CorpusError {
+    func wrong(_ field: String, _ message: String) -> CorpusError {
       CorpusError(
-        .data, path, "\(message); copy the file again or train the model anew")
+        .data, path, field: field,
+        "\(message): no SentencePiece model, or a damaged one; copy the file again or train the model anew"
+      )
     }
-    guard let file = SentencePieceFile(bytes), !file.pieces.isEmpty else {
-      throw wrong("is not a SentencePiece model, or a damaged one")
+    let file: SentencePieceFile
+    do throws(SentencePieceFile.Failure) {
+      file = try SentencePieceFile(bytes)
+    } catch {
+      throw wrong(error.field, error.message)
     }
     do throws(CharacterMap.Failure) {
       // The library follows the map without looking where it leads.
       if !file.characterMap.isEmpty { _ = try CharacterMap(file.characterMap) }
     } catch {
-      throw wrong("normalizer_spec.precompiled_charsmap \(error.message)")
+      throw wrong("normalizer_spec.precompiled_charsmap", error.message)
     }
     guard file.isUnigram, !file.hasByteFallback else { return (nil, nil) }
     do throws(PieceTrie.Duplicate) {
@@ -77,7 +82,7 @@ struct SentencePieceTokenizer: Tokenizer {
       return (unigram, SentencePieceNormalizer(file))
     } catch {
       throw wrong(
-        "has the piece \(String(decoding: error.key, as: UTF8.self).debugDescription) twice")
+        "pieces", "have \(String(decoding: error.key, as: UTF8.self).debugDescription) twice")
     }
   }
 
@@ -156,15 +161,15 @@ private struct SentencePieceLineEncoder: LineEncoder {
     guard let handle = unsafe csp_open(bytes, bytes.count, &reason, reason.count) else {
       let text = String(decoding: reason.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)
       throw CorpusError(
-        .data, path,
-        "is not a SentencePiece model (\(text)); name a .model file that spm_train wrote")
+        .data, path, field: "model",
+        "is none of SentencePiece (\(text)); name a .model file that spm_train wrote")
     }
     unsafe self.handle = unsafe handle
     size = unsafe Int(csp_size(handle))
     let ids = unsafe (csp_unknown(handle), csp_start(handle), csp_end(handle))
     guard ids == (SentencePieceModel.unknown, 1, 2) else {
       throw CorpusError(
-        .data, path,
+        .data, path, field: "trainer_spec",
         "has <unk> \(ids.0), <s> \(ids.1), </s> \(ids.2) where XLM-R's layout needs 0, 1, 2; train the model with spm_train's default ids"
       )
     }

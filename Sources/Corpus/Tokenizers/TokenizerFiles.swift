@@ -38,7 +38,7 @@ struct TokenizerFiles {
       return try JSONText(parsing: bytes)
     } catch {
       throw CorpusError(
-        .data, path, line: error.line,
+        .data, path, line: error.line, field: error.field.isEmpty ? nil : error.field,
         "is not JSON: \(error.message); copy the file again or save the tokenizer anew")
     }
   }
@@ -91,7 +91,8 @@ struct TokenizerSettings {
       if let found = find(key, usual) { return found }
       let name = token(key) ?? usual.joined(separator: " or ")
       throw CorpusError(
-        .data, path, "has no \(name); set \(key) in tokenizer_config.json to a piece it has")
+        .data, path, field: key,
+        "is \(name), which is no piece; set it in tokenizer_config.json to one")
     }
     return SpecialTokens(
       start: try need("cls_token", ["[CLS]", "<s>"]),

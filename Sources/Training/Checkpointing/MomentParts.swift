@@ -13,6 +13,8 @@ package struct MomentParts: Sendable {
   private let hosts: [String]
   /// How long nothing may come of a part.
   private let timeout: Double
+  /// Whether it may, while a debugger holds ranks.
+  private let isPatientInDebugger: Bool
   private let number: UInt64
 
   /// Every rank calls it.
@@ -21,6 +23,7 @@ package struct MomentParts: Sendable {
   ) throws(CollectiveError) {
     self.directory = directory
     self.timeout = timeout
+    isPatientInDebugger = communicator.settings.isPatientInDebugger
     hosts = communicator.activity.hosts
     var number = [Int64(bitPattern: UInt64.random(in: 0...UInt64.max))]
     try communicator.broadcast(&number, from: 0)
@@ -97,7 +100,9 @@ package struct MomentParts: Sendable {
           .reduce(0) { $0 + (($1[.size] as? Int) ?? 0) }
         if size != sizes[rank] { (sizes[rank], last) = (size, .now) }
       }
-      if (ContinuousClock.now - last) / .seconds(1) > timeout {
+      if (ContinuousClock.now - last) / .seconds(1) > timeout,
+        !(isPatientInDebugger && Debugger.isAttached)
+      {
         throw RunError(
           .io,
           "checkpoint-\(step) in \(directory) waits for the moments of rank \(missing[0]) on "

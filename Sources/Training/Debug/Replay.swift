@@ -133,7 +133,8 @@ public struct Replay: Sendable {
         configuration, communicator: communicator, workspace: workspace,
         reporter: communicator.rank == 0 ? reporter : .silent, programVersion: programVersion,
         checks: shared, stopRequested: { nil })
-      var trainer = try run.trainer(ofStage: stageIndex, run.context)
+      var trainer = try run.trainer(
+        ofStage: stageIndex, run.context, isContinued: checkpoint != nil)
       _ = try trainer.run(from: checkpoint)
       return NumericsID.of(workspace.kernels, workspace.precision)
     }

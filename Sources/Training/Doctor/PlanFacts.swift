@@ -22,9 +22,11 @@ public struct PlanFacts: Sendable, Equatable {
   }
 
   /// A stage's files at most: its model, the best one, and the states in between with their moments, each three times
-  /// the weights. One more is written before the oldest is removed.
+  /// the weights. One more is written before the oldest is removed, and with a sharded optimiser its moments lie there
+  /// twice meanwhile.
   package static func stageBytes(
-    model: Int, training: TrainingConfiguration, steps: Int, epochs: Int, keepsMoments: Bool
+    model: Int, training: TrainingConfiguration, steps: Int, epochs: Int, keepsMoments: Bool,
+    isSharded: Bool = false
   ) -> Int {
     let saves =
       switch training.saveStrategy {
@@ -34,9 +36,10 @@ public struct PlanFacts: Sendable, Equatable {
       }
     // A stop saves one in any case.
     let states = max(1, saves + (keepsMoments ? 1 : 0))
-    let kept = training.saveTotalLimit.map { min(states, $0 + 1) } ?? states
+    let kept = training.saveTotalLimit.map { min(states - 1, $0) + 1 } ?? states
     let models = (training.saveStrategy == .no ? 0 : 1) + (training.loadBestModelAtEnd ? 1 : 0)
-    let (bytes, overflow) = model.multipliedReportingOverflow(by: 3 * kept + models)
+    let parts = isSharded ? 2 : 0
+    let (bytes, overflow) = model.multipliedReportingOverflow(by: 3 * kept + models + parts)
     return overflow ? .max : bytes
   }
 }
@@ -59,13 +62,10 @@ extension Run {
         case .epochs(let count): Int(count.rounded(.up))
         case .steps(let count): count == 0 ? 0 : feed.place(ofStep: count - 1).epoch + 1
         }
-      // With a sharded optimiser the moments lie there twice while a checkpoint is written.
-      let parts = configuration.shardOptimizer && ranks > 1 ? 2 * model.byteCount : 0
-      let files =
-        parts
-        + PlanFacts.stageBytes(
-          model: model.byteCount, training: stage.training, steps: trainer.totalSteps,
-          epochs: epochs, keepsMoments: keeps)
+      let files = PlanFacts.stageBytes(
+        model: model.byteCount, training: stage.training, steps: trainer.totalSteps,
+        epochs: epochs, keepsMoments: keeps,
+        isSharded: configuration.shardOptimizer && ranks > 1)
       facts.checkpointBytes =
         facts.checkpointBytes.addingReportingOverflow(files).overflow
         ? .max : facts.checkpointBytes + files

@@ -63,7 +63,7 @@ extension Run {
       let means = try works[0].means(ranks: ranks)
       var outcome = try first.run(
         ranks: ranks, neighbours: neighbours, means: means,
-        model: { try firstModel(of: works[0].stage) },
+        model: { try firstModel(of: works[0].stage, areKept: false) },
         residentBefore: resident)
       if context.configuration.shardOptimizer { outcome.keepShare(of: ranks, first) }
       var shared = network

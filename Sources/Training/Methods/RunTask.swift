@@ -19,6 +19,12 @@ public protocol RunTask: Sendable {
   /// A network of this task over an encoder.
   func network(_ encoder: EncoderConfiguration) -> any Network
 
+  /// Gives parameters of a stage that no checkpoint brought, and that have had their random numbers, better first values
+  /// where the data tell them.
+  func adjustFirst(
+    _ parameters: inout ParameterSet, entries: [Int], of network: any Network, for stage: Stage
+  ) throws
+
   /// What the manifest of every checkpoint tells of the data: per language counts and hashes of files, and no text.
   func dataFacts(_ languages: [RunConfiguration.Language]) throws(CheckpointError) -> JSONValue
 

@@ -89,7 +89,9 @@ public struct Run {
   }
 
   /// The weights that a stage begins with: those of its source, and random ones where it has none.
-  func firstModel(of stage: Stage) throws -> TrainedModel {
+  ///
+  /// - Parameter areKept: Whether they will be trained, and no checkpoint or measurement takes their place.
+  func firstModel(of stage: Stage, areKept: Bool) throws -> TrainedModel {
     var model = emptyModel(for: stage)
     var new = model.network.layout.entries.map(\.name)
     if let source = initialisation(of: stage) {
@@ -102,9 +104,14 @@ public struct Run {
         context.reporter.line("\(stage.name): unused of \(source): \(Self.few(report.unused))")
       }
     }
+    let entries = new.compactMap(model.network.layout.index(of:))
     model.network.initialise(
-      &model.parameters, entries: new.compactMap(model.network.layout.index(of:)),
+      &model.parameters, entries: entries,
       seed: UInt64(bitPattern: Int64(context.configuration.seed)), in: context.workspace)
+    if areKept {
+      try context.task.adjustFirst(
+        &model.parameters, entries: entries, of: model.network, for: stage)
+    }
     return model
   }
 
@@ -136,7 +143,7 @@ public struct Run {
       var checkpoint: String?
       if resume != .no { checkpoint = try newestCheckpoint(place) }
       if let path = named { (checkpoint, named) = (path, nil) }
-      var trainer = try trainer(ofStage: index, context)
+      var trainer = try trainer(ofStage: index, context, isContinued: checkpoint != nil)
       switch try trainer.run(from: checkpoint) {
       case .finished(let result): results.append(result)
       case .stopped(let request): return .stopped(request)
@@ -145,12 +152,14 @@ public struct Run {
     return .finished(results)
   }
 
-  /// What trains a stage from its first weights.
-  func trainer(ofStage index: Int, _ context: RunContext) throws -> StageTrainer {
+  /// What trains a stage from its first weights, or from a checkpoint that it will be given.
+  func trainer(
+    ofStage index: Int, _ context: RunContext, isContinued: Bool
+  ) throws -> StageTrainer {
     let stage = context.configuration.stages[index]
     var trainer = StageTrainer(
       context: context, stage: stage, index: index, directory: stageDirectory(stage),
-      model: try firstModel(of: stage))
+      model: try firstModel(of: stage, areKept: !isContinued))
     trainer.origin = initialisation(of: stage)
     trainer.keepsMoments = hasHeir(stage)
     if !stage.resetOptimizer, case .stage(let name) = stage.start {

@@ -20,7 +20,7 @@ import Testing
 
   /// Runs `read` on `Self.count` mutations of a text that `write` has put in place.
   private func mutations(
-    of seeds: [[UInt8]], field isNamed: Bool = true, _ seed: Int, write: ([UInt8]) throws -> Void,
+    of seeds: [[UInt8]], _ seed: Int, write: ([UInt8]) throws -> Void,
     read: () throws(CheckpointError) -> Void
   ) throws {
     var refused = 0

@@ -82,6 +82,6 @@ import Testing
   func whatIsNoModelIsAnErrorThatNamesThePlace(model: String, fragment: String) throws {
     let model = model.replacingOccurrences(of: "V", with: vocabulary(["a", "b", "ab"]))
     let error = try #require(throws: CorpusError.self) { try load(model) }
-    #expect(error.code == .data && error.message.contains(fragment), "\(error)")
+    #expect(error.code == .data && error.description.contains(fragment), "\(error)")
   }
 }

@@ -18,7 +18,7 @@ struct TrainedTokenizer {
 
   /// Takes the bytes of a model file; nil if one is spelt as a special token, or is not valid.
   init?(_ model: [UInt8]) {
-    guard let file = SentencePieceFile(model), file.pieces.count > 3 else { return nil }
+    guard let file = try? SentencePieceFile(model), file.pieces.count > 3 else { return nil }
     var pieces = TrainedTokenizer.opening.map { ($0, Float(0)) }
     for piece in file.pieces.dropFirst(3) {
       guard piece.kind == .normal, let text = String(validating: piece.text, as: UTF8.self) else {

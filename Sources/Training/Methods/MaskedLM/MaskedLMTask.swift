@@ -67,6 +67,31 @@ struct MaskedLMTask: RunTask {
 
   func network(_ encoder: EncoderConfiguration) -> any Network { MaskedLanguageModel(encoder) }
 
+  func adjustFirst(
+    _ parameters: inout ParameterSet, entries: [Int], of network: any Network, for stage: Stage
+  ) throws {
+    let network = model(network)
+    guard stage.training.lmHeadBias == .unigram, entries.contains(network.biasEntry) else { return }
+    let trained = zip(configuration.languages, texts)
+      .filter { stage.languages.contains($0.0.code) }.map(\.1.train)
+    let sampling = StageSampling(
+      seed: 0, stage: 0, sentenceCounts: trained.map(\.tokenCount),
+      alpha: stage.training.samplingAlpha, stepSize: .sentences(1))
+    let bias = try UnigramBias(
+      trained, drawn: sampling.plannedShares,
+      vocabularySize: network.configuration.vocabularySize)
+    parameters.update(entry: network.biasEntry) { span in
+      for id in span.indices { span[id] = bias.values[id] }
+    }
+  }
+
+  private func model(_ network: any Network) -> MaskedLanguageModel {
+    guard let model = network as? MaskedLanguageModel else {
+      preconditionFailure("\(type(of: network)) is no masked language model")
+    }
+    return model
+  }
+
   func dataFacts(_ languages: [RunConfiguration.Language]) throws(CheckpointError) -> JSONValue {
     var data = JSONObject()
     for (language, text) in zip(languages, texts) {
@@ -92,9 +117,7 @@ struct MaskedLMTask: RunTask {
   func stage(
     _ stage: Stage, index: Int, network: any Network, in workspace: Workspace
   ) -> any StageTask {
-    guard let model = network as? MaskedLanguageModel else {
-      preconditionFailure("\(type(of: network)) is no masked language model")
-    }
+    let model = model(network)
     let training = stage.training
     let length = stage.maxLength ?? longestSequence
     let rates = Masking.Rates(

@@ -43,6 +43,10 @@ struct TokenClassificationTask: RunTask {
       languages: labels.count == 1 ? [] : corpora.map(\.code), labelCounts: labels.map(\.count))
   }
 
+  func adjustFirst(
+    _ parameters: inout ParameterSet, entries: [Int], of network: any Network, for stage: Stage
+  ) {}
+
   func dataFacts(_ languages: [RunConfiguration.Language]) throws(CheckpointError) -> JSONValue {
     var data = JSONObject()
     for (language, corpus) in zip(languages, corpora) {
