@@ -5,9 +5,9 @@
 # if anything is amiss.
 #
 # usage: Tests/Faults/faults.sh [--times N] [--seed S] [KIND…]
-#   KIND: kill stop guardian config skip bucket count nan loss weight disk link; default all
-#   default 2 times each: about 4 minutes on two cores; --times 20 about 30. Needs a release build; `disk` and `link` need root,
-#   `link` also ../shared/cluster. For preemption under Slurm see slurm.sh.
+#   KIND: kill stop guardian config skip bucket count nan loss weight disk link term; default all
+#   default 2 times each: about 5 minutes on two cores; --times 20 about an hour. Needs a release build; `disk` and `link` need
+#   root, `link` also ../shared/cluster; `term`, a TERM to a Slurm job, half with srun and half with mpirun (slurm.sh), a Slurm.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 times=2 seed=$$
@@ -21,7 +21,7 @@ while (($#)); do
   esac
 done
 kinds=("$@")
-((${#kinds[@]})) || kinds=(kill stop guardian config skip bucket count nan loss weight disk link)
+((${#kinds[@]})) || kinds=(kill stop guardian config skip bucket count nan loss weight disk link term)
 RANDOM=$seed
 program=${ISOGLOSS:-$PWD/.build/release/isogloss}
 [[ -x $program ]] || { echo "faults.sh: no $program; build it first" >&2; exit 66; }
@@ -316,6 +316,14 @@ for kind in "${kinds[@]}"; do
       ((victim)) || unheard="rank 0 on [^ ]+ reaches none of the other 2 hosts"
       judge link "$folder/out" "70 137" 40 "in vain.*rank $victim on [^ ]+ was last heard|^isogloss: rank $victim on .*look at the network of|has not returned.*rank $victim on|start of MPI: took over .*$unheard" "host $((victim + 1)) after $delay ms"
       ;;
+    term)
+      rows=$(ISOGLOSS=$program Tests/Faults/slurm.sh --times $(((times + 1) / 2)) --signal TERM) || failed=1
+      sed 's/^/term      /' <<<"$rows"
+      [[ $rows != skipped* ]] || break
+      tried[term]=$(grep -cE '^(srun|mpirun) +TERM +(step|\?)' <<<"$rows" || true)
+      good[term]=$(grep -cE '^(srun|mpirun) +TERM +step [0-9]+ +1 +COMPLETED +yes$' <<<"$rows" || true)
+      break
+      ;;
     *) echo "faults.sh: unknown kind $kind" >&2; exit 64 ;;
     esac
   done
@@ -324,6 +332,10 @@ done
 echo
 printf '%-9s %5s %5s %s\n' kind tried good slowest
 for kind in "${kinds[@]}"; do
-  [[ -z ${tried[$kind]:-} ]] || printf '%-9s %5d %5d %4d.%d s\n' "$kind" "${tried[$kind]}" "${good[$kind]:-0}" $((slowest[$kind] / 1000)) $((slowest[$kind] % 1000 / 100))
+  [[ -n ${tried[$kind]:-} ]] || continue
+  # What Slurm takes from the signal to the end is its own.
+  time=''
+  [[ -z ${slowest[$kind]:-} ]] || printf -v time '%4d.%d s' $((slowest[$kind] / 1000)) $((slowest[$kind] % 1000 / 100))
+  printf '%-9s %5d %5d %s\n' "$kind" "${tried[$kind]}" "${good[$kind]:-0}" "$time"
 done
 exit "$failed"

@@ -29,6 +29,7 @@ timeout 10 sinfo >/dev/null 2>&1 || { echo "skipped: no Slurm answers here"; exi
 [[ $(srun --mpi=list 2>&1) == *pmix* ]] || { echo "skipped: this Slurm has no pmix"; exit 0; }
 
 # Where all nodes see it, if they see this project.
+mkdir -p .build
 folder=$(mktemp -d -p "$PWD/.build" slurm.XXXXXX)
 job=''
 finish() {
