@@ -103,6 +103,38 @@ import Training
     #expect(kept == same)
   }
 
+  /// A first bias is the logarithm of a token's share of what is drawn: of each language by its exponent.
+  @Test func theFirstBiasIsTheShareOfEachToken() throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    // Nothing is learnt at this rate.
+    let configuration = try text.configuration(
+      "run", ["lm_head_bias=unigram", "max_steps=1", "warmup_steps=0", "learning_rate=1e-12"])
+    _ = try SmallRun.execute(configuration)
+    let tokenizer = try TokenizerLoader.load(text.folder + "/sample/tokenizer")
+    var shares = [Double](repeating: 0, count: tokenizer.vocabularySize)
+    var weights = 0.0
+    for language in ["en", "ru"] {
+      let packed = try PackedText(
+        directories: ["\(text.folder)/packed/\(language)/train"], tokenizer: tokenizer)
+      #expect(packed.shardCount > 1)
+      let total = Double(packed.tokenCount)
+      weights += total.squareRoot()
+      for shard in 0..<packed.shardCount {
+        let ids = try packed.shard(shard)
+        for index in 0..<ids.count { shares[Int(ids[index])] += total.squareRoot() / total }
+      }
+    }
+    let file = try SafetensorsFile(text.folder + "/run/train/model/model.safetensors")
+    var bias = [Float](repeating: 0, count: shares.count)
+    var span = bias.mutableSpan
+    try file.read("cls.predictions.bias", into: &span)
+    for (value, share) in zip(bias, shares) {
+      let wanted = log(0.99 * share / weights + 0.01 / Double(shares.count))
+      #expect(abs(Double(value) - wanted) < 1e-5)
+    }
+  }
+
   /// What a checkpoint tells of the text is held against it.
   @Test(arguments: ["repacked", "negative", "huge", "missing"])
   func aCursorThatIsNotOfTheTextIsRefused(kind: String) throws {
