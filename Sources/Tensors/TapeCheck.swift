@@ -56,10 +56,10 @@ public final class TapeCheck {
   /// Looks at the weights of a parameter that is no table. Several threads may ask for it.
   func weights(_ parameter: Parameter, of parameters: ParameterSet) {
     lock.withLock { _ in
-      for entry in parameter.entries where finding == nil && known.insert(entry).inserted {
-        let entry = parameters.layout.entries[entry]
+      for index in parameter.entries where finding == nil && known.insert(index).inserted {
+        let entry = parameters.layout.entries[index]
         if entry.isTable { continue }
-        let base = unsafe UnsafePointer(parameters.storage.base + entry.offset)
+        let base = unsafe parameters.address(ofEntry: index)
         unsafe note(.weight, "", scope, entry, at: firstBad(base, entry.count), from: base)
       }
     }

@@ -35,7 +35,9 @@ import Training
     }
   }
 
-  private func model(_ directory: String, withHead: Bool = true) throws -> TrainedModel {
+  private func model(
+    _ directory: String, withHead: Bool = true, mapping: MappedWeights = .none
+  ) throws -> TrainedModel {
     let config = try HuggingFaceConfig(directory: fixture(directory))
     let encoder = try EncoderConfiguration(config, path: directory)
     let labels = LabelSet(ordered: ["O", "B-PER", "I-PER"])
@@ -43,7 +45,7 @@ import Training
     var model = TrainedModel(
       network: classifier, labels: [labels],
       parameters: ParameterSet(layout: classifier.layout))
-    _ = try model.readWeights(directory: fixture(directory), needsHeads: withHead)
+    _ = try model.readWeights(directory: fixture(directory), needsHeads: withHead, mapping: mapping)
     return model
   }
 
@@ -115,6 +117,22 @@ import Training
     let states = model.classifier.encoder.hiddenStates(try input(expected), on: tape)
     let logits = model.classifier.heads[0].logits(states[2], on: tape)
     expectClose(logits.array, try expected.floats(tensor), 2e-5, directory)
+  }
+
+  /// Weights that stay in their files, sharded or not, give what copies of them give, bit for bit; those that are no fp32 are
+  /// copied all the same.
+  @Test(arguments: families + ["bert-sharded", "bert-bf16"], [MappedWeights.table, .all])
+  func mappedWeightsAreTheCopies(directory: String, mapping: MappedWeights) throws {
+    let input = try input(Expected(directory.hasPrefix("bert") ? "bert" : directory))
+    let copied = try model(directory)
+    let mapped = try model(directory, mapping: mapping)
+    let logits = [copied, mapped].map { model in
+      let tape = Tape(workspace: workspace, parameters: model.parameters)
+      let states = model.classifier.encoder.hiddenStates(input, on: tape)
+      return model.classifier.heads[0].logits(states[2], on: tape).array.map(\.bitPattern)
+    }
+    #expect(logits[0] == logits[1])
+    #expect(mapped.parameters.hash == copied.parameters.hash)
   }
 
   @Test func anEncoderWithoutPrefixIsRead() throws {

@@ -110,4 +110,81 @@ import Testing
     #expect(table(last) == [5] + expected.dropFirst())
     #expect(table(copy) == expected)
   }
+
+  /// Floats on memory that ends with its owner.
+  @safe private final class Lender: @unchecked Sendable {
+    let floats: UnsafeMutableBufferPointer<Float>
+
+    init(_ values: [Float]) {
+      unsafe floats = .allocate(capacity: values.count)
+      _ = unsafe floats.initialize(from: values)
+    }
+
+    deinit {
+      unsafe floats.update(repeating: .nan)
+      unsafe floats.deallocate()
+    }
+
+    /// Lends all but the first `skipped` bytes.
+    func lend(_ entry: Int, of set: inout ParameterSet, skipped: Int = 0) -> Bool {
+      guard let base = unsafe floats.baseAddress else { return false }
+      return unsafe set.lend(entry: entry, UnsafeRawPointer(base) + skipped, of: self)
+    }
+  }
+
+  /// Entries that lie elsewhere read as if they had been copied, and are copied where they are written: each
+  /// copy of the set keeps its own.
+  @Test func lentFloatsAreReadAndNotWritten() throws {
+    let expected = values(10)
+    let bias: [Float] = [4, 3, 2, 1, 0]
+    var own = ParameterSet(layout: Self.layout(rows: 10))
+    own.update { span in
+      for (index, value) in (expected + bias).enumerated() { span[index] = value }
+    }
+    var lenders: [Lender] = [Lender(expected), Lender(bias)]
+    var set = ParameterSet(layout: Self.layout(rows: 10))
+    for entry in 0..<2 {
+      let isLent = lenders[entry].lend(entry, of: &set)
+      try #require(isLent)
+    }
+    #expect(table(set) == expected)
+    #expect(table(set, 1) == bias)
+    #expect(set.hash == own.hash)
+
+    let copy = set
+    let version = set.version
+    set.update(entry: 1) { span in span[2] = 9 }
+    #expect(set.version > version)
+    #expect(table(set) == expected)
+    #expect(table(set, 1) == [4, 3, 9, 1, 0])
+    #expect(table(copy, 1) == bias)
+    set.update { span in span[0] = 9 }
+    #expect(table(set) == [9] + expected.dropFirst())
+    #expect(table(set, 1) == [4, 3, 9, 1, 0])
+    #expect(unsafe Array(lenders[0].floats) == expected)
+    #expect(unsafe Array(lenders[1].floats) == bias)
+    // What is lent outlives whoever lent it.
+    lenders = []
+    #expect(table(copy) == expected)
+    #expect(copy.hash == own.hash)
+  }
+
+  @Test func whatHasNeighboursOrIsNotAlignedIsNotLent() {
+    var layout = ParameterLayout()
+    _ = layout.joined([layout.add("query", 2, 3), layout.add("key", 2, 3)])
+    _ = layout.joinedVectors([layout.add("a", 3), layout.add("b", 3)])
+    _ = layout.add("alone", 6)
+    var set = ParameterSet(layout: layout)
+    let lender = Lender([1, 2, 3, 4, 5, 6, 7])
+    for entry in 0..<4 {
+      let isLent = lender.lend(entry, of: &set)
+      #expect(!isLent)
+    }
+    let isAskew = lender.lend(4, of: &set, skipped: 2)
+    #expect(!isAskew)
+    #expect(table(set, 4) == Array(repeating: 0, count: 6))
+    let isLent = lender.lend(4, of: &set, skipped: 4)
+    #expect(isLent)
+    #expect(table(set, 4) == [2, 3, 4, 5, 6, 7])
+  }
 }

@@ -23,6 +23,8 @@ public struct ParameterLayout: Sendable, Equatable {
     public let offset: Int
     /// Whether it is a table of which a step uses few rows: see ``addTable(_:_:_:)``.
     public let isTable: Bool
+    /// Whether a view covers it and its neighbours: it must lie beside them.
+    public fileprivate(set) var isJoined = false
     public var count: Int { shape.reduce(1, *) }
   }
 
@@ -68,7 +70,7 @@ public struct ParameterLayout: Sendable, Equatable {
   }
 
   /// One matrix over several parameters of equal column counts that were added one after the other.
-  public func joined(_ parts: [Parameter]) -> Parameter {
+  public mutating func joined(_ parts: [Parameter]) -> Parameter {
     guard let first = parts.first, let last = parts.last else { preconditionFailure("no parts") }
     var end = first.offset
     for part in parts {
@@ -77,17 +79,21 @@ public struct ParameterLayout: Sendable, Equatable {
     }
     return Parameter(
       offset: first.offset, rows: (end - first.offset) / first.columns, columns: first.columns,
-      entries: first.entries.lowerBound..<last.entries.upperBound)
+      entries: join(first, last))
   }
 
   /// The vectors of several neighbours as one vector.
-  public func joinedVectors(_ parts: [Parameter]) -> Parameter {
+  public mutating func joinedVectors(_ parts: [Parameter]) -> Parameter {
     guard let first = parts.first, let last = parts.last else { preconditionFailure("no parts") }
     let count = parts.reduce(0) { $0 + $1.count }
     precondition(last.offset + last.count == first.offset + count, "parts are not neighbours")
-    return Parameter(
-      offset: first.offset, rows: 1, columns: count,
-      entries: first.entries.lowerBound..<last.entries.upperBound)
+    return Parameter(offset: first.offset, rows: 1, columns: count, entries: join(first, last))
+  }
+
+  private mutating func join(_ first: Parameter, _ last: Parameter) -> Range<Int> {
+    let covered = first.entries.lowerBound..<last.entries.upperBound
+    for entry in covered { entries[entry].isJoined = true }
+    return covered
   }
 
   /// The index of the entry called `name`, if there is one.

@@ -10,6 +10,8 @@ public struct ParameterSet: Sendable {
   /// Raised by every change: what is derived from the weights is keyed by it.
   public private(set) var version = 0
   private(set) var storage: FloatBuffer
+  /// The entries that lie elsewhere, and not in the storage.
+  private var lent: [Int: LentFloats] = [:]
   /// What rows of each table still owe; the storage holds them without it.
   var owed: [OwedDecay]
 
@@ -34,7 +36,8 @@ public struct ParameterSet: Sendable {
   public mutating func update<Result, Failure: Error>(
     entry: Int, _ body: (inout MutableSpan<Float>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    makeUnique()
+    takeStorage(in: nil)
+    takeIn(entry)
     version += 1
     let entry = layout.entries[entry]
     return try storage.withMutableSpan(entry.offset..<entry.offset + entry.count, body)
@@ -45,8 +48,8 @@ public struct ParameterSet: Sendable {
     entry: Int, _ body: (Span<Float>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     preconditionSettled()
-    let entry = layout.entries[entry]
-    return try storage.withSpan(entry.offset..<entry.offset + entry.count, body)
+    let count = layout.entries[entry].count
+    return try body(unsafe Span(_unsafeStart: address(ofEntry: entry), count: count))
   }
 
   /// Some dense weights, for an exchange between ranks that fills them in while others are read. The set counts as
@@ -77,6 +80,24 @@ public struct ParameterSet: Sendable {
         from: storage.base + rest.lowerBound, count: rest.count)
     }
     storage = buffer
+    lent[entry] = nil
+    version += 1
+    return true
+  }
+
+  /// Lets an entry be floats that lie elsewhere: nothing is copied until it is written.
+  ///
+  /// - Parameters:
+  ///   - floats: As many as the entry has.
+  ///   - owner: What keeps them there, unchanged, while it lives.
+  /// - Returns: False, with nothing done, if the entry is part of a view over several or the floats are not aligned.
+  @unsafe public mutating func lend(
+    entry: Int, _ floats: UnsafeRawPointer, of owner: any AnyObject & Sendable
+  ) -> Bool {
+    let isAligned = Int(bitPattern: floats) % MemoryLayout<Float>.alignment == 0
+    guard isAligned, !layout.entries[entry].isJoined else { return false }
+    lent[entry] = unsafe LentFloats(
+      address: floats.assumingMemoryBound(to: Float.self), owner: owner)
     version += 1
     return true
   }
@@ -85,15 +106,27 @@ public struct ParameterSet: Sendable {
   public var hash: UInt64 {
     preconditionSettled()
     var hash = FNV1a()
-    storage.withSpan { hash.add($0) }
+    for entry in layout.entries.indices { read(entry: entry) { hash.add($0) } }
     return hash.value
   }
 
-  /// Gives the set memory of its own where a copy shares it.
+  /// Gives the set memory of its own where a copy shares it or it lies elsewhere.
   package mutating func makeUnique() { makeUnique(in: nil) }
 
   mutating func makeUnique(in pool: ThreadPool?) {
+    takeStorage(in: pool)
+    for entry in lent.keys { takeIn(entry) }
+  }
+
+  private mutating func takeStorage(in pool: ThreadPool?) {
     if !isKnownUniquelyReferenced(&storage) { storage = storage.copied(in: pool) }
+  }
+
+  /// Copies an entry that lies elsewhere into the storage, which no other set shares.
+  private mutating func takeIn(_ entry: Int) {
+    guard let floats = lent.removeValue(forKey: entry) else { return }
+    let entry = layout.entries[entry]
+    unsafe (storage.base + entry.offset).update(from: floats.address, count: entry.count)
   }
 
   /// What takes the memory for a copy of dense weights beforehand, on any thread.
@@ -106,6 +139,18 @@ public struct ParameterSet: Sendable {
   }
 
   func pointer(_ parameter: Parameter) -> UnsafePointer<Float> {
-    unsafe UnsafePointer(storage.base + parameter.offset)
+    let first = parameter.entries.lowerBound
+    return unsafe address(ofEntry: first) + (parameter.offset - layout.entries[first].offset)
   }
+
+  func address(ofEntry entry: Int) -> UnsafePointer<Float> {
+    if let floats = lent[entry] { return unsafe floats.address }
+    return unsafe UnsafePointer(storage.base + layout.entries[entry].offset)
+  }
+}
+
+/// Floats that somebody else keeps.
+@safe private struct LentFloats: @unchecked Sendable {
+  let address: UnsafePointer<Float>
+  let owner: any AnyObject & Sendable
 }

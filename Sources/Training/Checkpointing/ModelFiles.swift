@@ -9,14 +9,23 @@ public struct TrainedModel: Sendable {
   /// The labels of each head; none where there are no labels.
   public var labels: [LabelSet]
   public var parameters: ParameterSet
-  /// The file whose pages hold the word table, if it is mapped.
-  private var mapped: SafetensorsFile?
+  /// The files whose pages hold weights.
+  private var mapped: [SafetensorsFile] = []
 
   public init(network: any Network, labels: [LabelSet], parameters: ParameterSet) {
     self.network = network
     self.labels = labels
     self.parameters = parameters
   }
+}
+
+/// What of a model's weights, where they are stored as fp32, stays in its files instead of being copied.
+public enum MappedWeights: Sendable {
+  case none
+  /// The word table, until rows of it are used: for training.
+  case table
+  /// All that no product wants beside its neighbours: for reading.
+  case all
 }
 
 /// What was not found, and not used, when weights were read from a directory.
@@ -153,10 +162,10 @@ extension TrainedModel {
   ///
   /// - Parameters:
   ///   - needsHeads: Whether a missing head is an error; a missing part of the encoder always is.
-  ///   - mapsTable: Whether the word table, stored as fp32, may stay in the file until rows of it are used.
+  ///   - mapping: What stays in the files, which must not be shortened then: touching a page that is gone ends the process.
   /// - Throws: ``CheckpointError`` naming the tensor that is missing or of another shape.
   public mutating func readWeights(
-    directory: String, needsHeads: Bool, mapsTable: Bool = false
+    directory: String, needsHeads: Bool, mapping: MappedWeights = .none
   ) throws(CheckpointError) -> WeightReport {
     let weights = try CheckpointWeights(directory: directory)
     var report = WeightReport()
@@ -176,14 +185,10 @@ extension TrainedModel {
         report.missing.append(entry.name)
         continue
       }
-      if mapsTable, weights[name]?.shape == entry.shape {
-        let file = try weights.file(of: name)
-        if let place = file.place(of: name),
-          parameters.map(entry: index, file: place.descriptor, offset: place.offset)
-        {
-          mapped = file
-          continue
-        }
+      if weights[name]?.shape == entry.shape,
+        try map(index, mapping, to: name, of: weights.file(of: name))
+      {
+        continue
       }
       try parameters.update(entry: index) { (span) throws(CheckpointError) in
         try weights.read(name, shape: entry.shape, into: &span)
@@ -191,6 +196,24 @@ extension TrainedModel {
     }
     report.unused = weights.tensors.map(\.name).filter { !used.contains($0) }
     return report
+  }
+
+  /// Lets an entry stay in a file, if it may and can.
+  private mutating func map(
+    _ index: Int, _ mapping: MappedWeights, to name: String, of file: SafetensorsFile
+  ) throws(CheckpointError) -> Bool {
+    guard let place = file.place(of: name) else { return false }
+    let isMapped: Bool
+    switch mapping {
+    case .none: return false
+    case .table:
+      isMapped = parameters.map(entry: index, file: place.descriptor, offset: place.offset)
+    case .all:
+      guard let address = unsafe try file.mappedBytes(of: name).baseAddress else { return false }
+      isMapped = unsafe parameters.lend(entry: index, address, of: file)
+    }
+    if isMapped, !mapped.contains(where: { $0 === file }) { mapped.append(file) }
+    return isMapped
   }
 
   fileprivate static func missing(_ name: String, in weights: CheckpointWeights) -> CheckpointError
@@ -250,7 +273,7 @@ extension TrainedModel {
     into directory: String, as architecture: String, base: HuggingFaceConfig?,
     tokenizer: any Tokenizer, type: ElementType = .f32, shardBytes: Int? = nil
   ) throws(CheckpointError) {
-    try mapped?.confirmUnwritten()
+    for file in mapped { try file.confirmUnwritten() }
     var config = network.configuration.huggingFace(
       as: architecture, over: base, labels: headLabels, specials: tokenizer.specials)
     config.elementType = type == .bf16 ? "bfloat16" : "float32"

@@ -31,7 +31,7 @@ public struct LoadedModel {
     var model = TrainedModel(
       network: classifier, labels: facts.labels,
       parameters: ParameterSet(layout: classifier.layout))
-    _ = try model.readWeights(directory: directory, needsHeads: true, mapsTable: true)
+    _ = try model.readWeights(directory: directory, needsHeads: true, mapping: .all)
     self.model = model
     tokenizer = try TokenizerLoader.load(directory)
     guard tokenizer.vocabularySize <= encoder.vocabularySize else {

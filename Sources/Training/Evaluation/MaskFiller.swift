@@ -34,7 +34,7 @@ public struct MaskFiller {
     network = MaskedLanguageModel(encoder)
     var model = TrainedModel(
       network: network, labels: [], parameters: ParameterSet(layout: network.layout))
-    _ = try model.readWeights(directory: directory, needsHeads: true)
+    _ = try model.readWeights(directory: directory, needsHeads: true, mapping: .all)
     self.model = model
     tokenizer = try TokenizerLoader.load(directory)
     guard let id = tokenizer.specials.mask, tokenizer.vocabularySize <= encoder.vocabularySize

@@ -95,7 +95,7 @@ public struct Run {
     var model = emptyModel(for: stage)
     var new = model.network.layout.entries.map(\.name)
     if let source = initialisation(of: stage) {
-      let report = try model.readWeights(directory: source, needsHeads: false, mapsTable: true)
+      let report = try model.readWeights(directory: source, needsHeads: false, mapping: .table)
       new = report.missing
       if !new.isEmpty {
         context.reporter.line("\(stage.name): new, not in \(source): \(Self.few(new))")
