@@ -11,7 +11,8 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands = CommandTree(
-    "isogloss", "Trains multilingual encoders, data-parallel over MPI ranks.",
+    "isogloss",
+    "Trains multilingual encoders, data-parallel over MPI ranks. --version prints its version.",
     commands: [
       SampleCommand.command, TrainCommand.command, ReplayCommand.command, EstimateCommand.command,
       EvaluateCommand.command, PredictCommand.command, FillMaskCommand.command,

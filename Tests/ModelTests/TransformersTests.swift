@@ -36,16 +36,22 @@ import Training
   }
 
   private func model(
-    _ directory: String, withHead: Bool = true, mapping: MappedWeights = .none
+    _ directory: String, withHead: Bool = true, mapping: WeightMapping = .none
   ) throws -> TrainedModel {
-    let config = try HuggingFaceConfig(directory: fixture(directory))
+    try self.model(inFolder: fixture(directory), withHead: withHead, mapping: mapping)
+  }
+
+  private func model(
+    inFolder directory: String, withHead: Bool = true, mapping: WeightMapping
+  ) throws -> TrainedModel {
+    let config = try HuggingFaceConfig(directory: directory)
     let encoder = try EncoderConfiguration(config, path: directory)
     let labels = LabelSet(ordered: ["O", "B-PER", "I-PER"])
     let classifier = TokenClassifier(encoder, head: .softmax, labelCounts: [3])
     var model = TrainedModel(
       network: classifier, labels: [labels],
       parameters: ParameterSet(layout: classifier.layout))
-    _ = try model.readWeights(directory: fixture(directory), needsHeads: withHead, mapping: mapping)
+    _ = try model.readWeights(directory: directory, needsHeads: withHead, mapping: mapping)
     return model
   }
 
@@ -121,8 +127,9 @@ import Training
 
   /// Weights that stay in their files, sharded or not, give what copies of them give, bit for bit; those that are no fp32 are
   /// copied all the same.
-  @Test(arguments: families + ["bert-sharded", "bert-bf16"], [MappedWeights.table, .all])
-  func mappedWeightsAreTheCopies(directory: String, mapping: MappedWeights) throws {
+  @Test(
+    arguments: families + ["bert-sharded", "bert-bf16", "bert-fp16"], [WeightMapping.table, .all])
+  func mappedWeightsAreTheCopies(directory: String, mapping: WeightMapping) throws {
     let input = try input(Expected(directory.hasPrefix("bert") ? "bert" : directory))
     let copied = try model(directory)
     let mapped = try model(directory, mapping: mapping)
@@ -133,6 +140,38 @@ import Training
     }
     #expect(logits[0] == logits[1])
     #expect(mapped.parameters.hash == copied.parameters.hash)
+  }
+
+  /// What is mapped is read from the file as it is now, what is copied as it was; and that a file was written to is told.
+  @Test func whatIsMappedStaysInItsFile() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "mapped-\(UUID())").path
+    try FileManager.default.copyItem(atPath: fixture("bert-sharded"), toPath: folder)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let names = [
+      "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight",
+      "encoder.layer.1.output.dense.weight",
+    ]
+    let models = try [WeightMapping.none, .all].map { try model(inFolder: folder, mapping: $0) }
+    let weights = try CheckpointWeights(directory: folder)
+    #expect(weights.files.count == 3)
+    func first(_ name: String, of model: TrainedModel) throws -> Float {
+      let entry = try #require(model.network.layout.index(of: name))
+      return model.parameters.read(entry: entry) { $0[0] }
+    }
+    let before = try names.map { try first($0, of: models[0]) }
+    for name in names {
+      let file = try weights.file(of: "bert." + name)
+      let place = try #require(file["bert." + name]).byteRange.lowerBound
+      let handle = try #require(FileHandle(forWritingAtPath: file.path))
+      try handle.seek(toOffset: UInt64(place))
+      try handle.write(contentsOf: Data([0, 0, 0x28, 0x42]))  // 42, as fp32
+      try handle.close()
+    }
+    let after = try models.map { model in try names.map { try first($0, of: model) } }
+    #expect(after[0] == before)
+    #expect(after[1] == [42, before[1], 42])
+    try models[0].confirmUnwritten()
+    #expect(throws: CheckpointError.self) { try models[1].confirmUnwritten() }
   }
 
   @Test func anEncoderWithoutPrefixIsRead() throws {

@@ -4,7 +4,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// A table that stays in its file: read where it lies, copied where it is written.
+/// Weights that stay in a file, or wherever they lie: read there, copied where they are written.
 @Suite struct MappingTests {
   private static let columns = 8
 
@@ -125,10 +125,13 @@ import Testing
       unsafe floats.deallocate()
     }
 
-    /// Lends all but the first `skipped` bytes.
-    func lend(_ entry: Int, of set: inout ParameterSet, skipped: Int = 0) -> Bool {
-      guard let base = unsafe floats.baseAddress else { return false }
-      return unsafe set.lend(entry: entry, UnsafeRawPointer(base) + skipped, of: self)
+    /// Lends `count` floats, or all, after the first `skipped` bytes.
+    func lend(
+      _ entry: Int, of set: inout ParameterSet, skipped: Int = 0, count: Int? = nil
+    ) -> Bool {
+      let bytes = unsafe UnsafeRawBufferPointer(floats)
+      let end = count.map { skipped + $0 * 4 } ?? bytes.count
+      return unsafe set.lend(entry: entry, .init(rebasing: bytes[skipped..<end]), of: self)
     }
   }
 
@@ -150,6 +153,12 @@ import Testing
     #expect(table(set) == expected)
     #expect(table(set, 1) == bias)
     #expect(set.hash == own.hash)
+    let workspace = Workspace(kernels: .forTests, threadCount: 2)
+    var rows = [RowSet(tableRows: 10)]
+    for row: Int32 in [1, 9] { _ = rows[0].insert(row) }
+    #expect(
+      set.entryHashes(rowsInUse: rows, in: workspace)
+        == own.entryHashes(rowsInUse: rows, in: workspace))
 
     let copy = set
     let version = set.version
@@ -169,6 +178,16 @@ import Testing
     #expect(copy.hash == own.hash)
   }
 
+  /// The last set that holds what was lent copies it before it lets go.
+  @Test func whatNobodyElseHoldsIsTakenIn() throws {
+    let expected = values(10)
+    var set = ParameterSet(layout: Self.layout(rows: 10))
+    let isLent = Lender(expected).lend(0, of: &set)
+    try #require(isLent)
+    set.update(entry: 0) { span in span[0] = 9 }
+    #expect(table(set) == [9] + expected.dropFirst())
+  }
+
   @Test func whatHasNeighboursOrIsNotAlignedIsNotLent() {
     var layout = ParameterLayout()
     _ = layout.joined([layout.add("query", 2, 3), layout.add("key", 2, 3)])
@@ -176,11 +195,11 @@ import Testing
     _ = layout.add("alone", 6)
     var set = ParameterSet(layout: layout)
     let lender = Lender([1, 2, 3, 4, 5, 6, 7])
-    for entry in 0..<4 {
-      let isLent = lender.lend(entry, of: &set)
+    for (entry, count) in [6, 6, 3, 3].enumerated() {
+      let isLent = lender.lend(entry, of: &set, count: count)
       #expect(!isLent)
     }
-    let isAskew = lender.lend(4, of: &set, skipped: 2)
+    let isAskew = lender.lend(4, of: &set, skipped: 2, count: 6)
     #expect(!isAskew)
     #expect(table(set, 4) == Array(repeating: 0, count: 6))
     let isLent = lender.lend(4, of: &set, skipped: 4)

@@ -29,7 +29,7 @@ public struct CheckpointStore {
   /// What a push came to.
   public struct Push: Sendable, Equatable {
     public var name: String
-    /// The bytes of the checkpoint, and those that the store took for it.
+    /// The bytes of the checkpoint, and those of the new pieces as the store keeps them.
     public var byteCount: Int
     public var storedBytes: Int
     /// How many pieces it has, and how many of them the store did not have.

@@ -29,14 +29,14 @@ struct ObjectFolder {
   /// - Parameters:
   ///   - open: Opens the piece. It is hashed as it is read.
   ///   - base: What it may be stored as a change of; if that does not hash to its name, it is not.
-  /// - Returns: The bytes that it took; 0 if it was there.
+  /// - Returns: The bytes of its file, whoever wrote it.
   /// - Throws: ``CheckpointError`` of code `data` where the piece does not hash to its name.
   func add(
     _ piece: Recipe.Piece, over base: Base? = nil,
     _ open: () throws(CheckpointError) -> any BlockReader
   ) throws(CheckpointError) -> Int {
     let path = path(of: piece.sha256)
-    if contains(piece.sha256) { return 0 }
+    if contains(piece.sha256) { return try OpenFile(reading: path).size() }
     try FileTree.makeDirectory(SiblingName(path).parent)
     let partial = SiblingName.partial(of: path)
     defer { unsafe unlink(partial) }
@@ -53,7 +53,8 @@ struct ObjectFolder {
         .data, path, field: piece.tensor, "was changed while it was read; leave the files alone")
     }
     if let base, written.baseHash != base.hash { return try add(piece, open) }
-    return try Self.publish(partial, at: path) ? written.byteCount : 0
+    if try Self.publish(partial, at: path) { return written.byteCount }
+    return try OpenFile(reading: path).size()
   }
 
   /// Gives a whole file its name.

@@ -50,8 +50,9 @@ struct RemoteStore: Sendable {
       let bases = plan.new.compactMap(\.base?.sha256).filter(known.contains)
       try fetch(Set(bases))
       let push = try store.write(plan, pieces)
+      let sent = try stacks(of: plan.new.map(\.piece.sha256), without: known)
       try rsync(
-        plan.new.map { path(of: $0.piece.sha256) },
+        sent.map(path),
         ["--ignore-existing", objects.path + "/", address + "/\(ObjectFolder.name)/"])
       let recipe = cache + "/.recipe-\(UInt64.random(in: 0 ... .max))"
       defer { unsafe unlink(recipe) }
@@ -134,14 +135,31 @@ struct RemoteStore: Sendable {
         ["--ignore-existing", address + "/\(ObjectFolder.name)/", objects.path + "/"])
       var bases: Set<String> = []
       for hash in wanted {
-        let path = objects.path(of: hash)
-        let bytes = try OpenFile(reading: path).read(StoredObject.headerBytes, at: 0)
-        if let base = try StoredObject.Header(parsing: bytes, path: path).base {
-          bases.insert(base)
-        }
+        if let base = try base(of: hash) { bases.insert(base) }
       }
       wanted = bases
     }
+  }
+
+  /// Objects of the cache and all that they are changes of, without those that are known on the other side.
+  private func stacks(
+    of hashes: [String], without known: Set<String>
+  ) throws(CheckpointError) -> [String] {
+    var all: Set<String> = []
+    for hash in hashes {
+      var next: String? = hash
+      while let hash = next, !known.contains(hash), all.insert(hash).inserted {
+        next = try base(of: hash)
+      }
+    }
+    return all.sorted()
+  }
+
+  /// What an object of the cache is a change of; nil for a piece compressed by itself.
+  private func base(of hash: String) throws(CheckpointError) -> String? {
+    let path = objects.path(of: hash)
+    let bytes = try OpenFile(reading: path).read(StoredObject.headerBytes, at: 0)
+    return try StoredObject.Header(parsing: bytes, path: path).base
   }
 
   private func path(of hash: String) -> String { "\(hash.prefix(2))/\(hash.dropFirst(2))" }

@@ -75,15 +75,12 @@ extension ParameterSet {
         let (index, part, rows) = tasks[task]
         let entry = layout.entries[index]
         var hash = BitsHash()
-        if !part.isEmpty {
-          storage.withSpan(entry.offset + part.lowerBound..<entry.offset + part.upperBound) {
-            hash.add($0)
-          }
-        }
+        let base = unsafe address(ofEntry: index)
+        hash.add(unsafe Span(_unsafeStart: base + part.lowerBound, count: part.count))
         for row in rows {
           hash.add(UInt64(UInt32(bitPattern: row)))
-          let start = entry.offset + Int(row) * entry.shape[1]
-          storage.withSpan(start..<start + entry.shape[1]) { hash.add($0) }
+          let start = unsafe base + Int(row) * entry.shape[1]
+          hash.add(unsafe Span(_unsafeStart: start, count: entry.shape[1]))
         }
         unsafe to[task] = hash.value
       }

@@ -1,5 +1,5 @@
 /// A view of a parameter: a matrix, or a vector as a matrix of one row, in the flat buffer of a
-/// ``ParameterSet`` and, at the same place, of its gradient.
+/// ``ParameterSet``, if it does not lie elsewhere, and, at the same place, of its gradient.
 public struct Parameter: Sendable, Equatable {
   /// Where its first float lies in the flat buffer.
   public let offset: Int

@@ -1,7 +1,7 @@
 internal import CKernels
 import Determinism
 
-/// The weights of a model: a value, in one flat buffer of fp32.
+/// The weights of a model: a value, in one flat buffer of fp32, beside which entries may lie elsewhere until they are written.
 ///
 /// Copies share their memory until one is written to. Forward and backward passes take the set as an
 /// argument, so that several live side by side.
@@ -22,7 +22,7 @@ public struct ParameterSet: Sendable {
     owed = layout.tables.map { OwedDecay(exempt: RowSet(tableRows: layout.entries[$0].shape[0])) }
   }
 
-  /// Calls `body` with the whole flat buffer, for writing.
+  /// Calls `body` with the whole flat buffer, for writing. Entries that lie elsewhere are copied into it first.
   public mutating func update<Result, Failure: Error>(
     _ body: (inout MutableSpan<Float>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -32,7 +32,8 @@ public struct ParameterSet: Sendable {
     return try storage.withMutableSpan(nil, body)
   }
 
-  /// Calls `body` with the weights of an entry, for writing.
+  /// Calls `body` with the weights of an entry, for writing. Where the set shares its buffer with a copy, all of the buffer
+  /// is copied first.
   public mutating func update<Result, Failure: Error>(
     entry: Int, _ body: (inout MutableSpan<Float>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -57,6 +58,7 @@ public struct ParameterSet: Sendable {
   package func withDense<Failure: Error>(
     _ range: Range<Int>, _ body: (inout MutableSpan<Float>) throws(Failure) -> Void
   ) throws(Failure) {
+    precondition(lent.isEmpty, "weights that lie elsewhere: make the set unique first")
     precondition(
       range.lowerBound >= layout.denseRange.lowerBound
         && range.upperBound <= layout.denseRange.upperBound, "\(range) of \(layout.denseRange)")
@@ -88,16 +90,21 @@ public struct ParameterSet: Sendable {
   /// Lets an entry be floats that lie elsewhere: nothing is copied until it is written.
   ///
   /// - Parameters:
-  ///   - floats: As many as the entry has.
-  ///   - owner: What keeps them there, unchanged, while it lives.
-  /// - Returns: False, with nothing done, if the entry is part of a view over several or the floats are not aligned.
+  ///   - bytes: Of as many floats as the entry has.
+  ///   - owner: What keeps them there while it lives. Who changes them meanwhile changes the set.
+  /// - Returns: False, with nothing done, if the entry is part of a view over several or the bytes are not aligned.
   @unsafe public mutating func lend(
-    entry: Int, _ floats: UnsafeRawPointer, of owner: any AnyObject & Sendable
+    entry: Int, _ bytes: UnsafeRawBufferPointer, of owner: any AnyObject & Sendable
   ) -> Bool {
-    let isAligned = Int(bitPattern: floats) % MemoryLayout<Float>.alignment == 0
-    guard isAligned, !layout.entries[entry].isJoined else { return false }
+    preconditionSettled()
+    let count = layout.entries[entry].count
+    precondition(
+      bytes.count == count * MemoryLayout<Float>.stride, "\(bytes.count) bytes for \(count) floats")
+    guard let base = bytes.baseAddress, !layout.entries[entry].isJoined,
+      Int(bitPattern: base) % MemoryLayout<Float>.alignment == 0
+    else { return false }
     lent[entry] = unsafe LentFloats(
-      address: floats.assumingMemoryBound(to: Float.self), owner: owner)
+      address: base.bindMemory(to: Float.self, capacity: count), owner: owner)
     version += 1
     return true
   }
@@ -126,7 +133,9 @@ public struct ParameterSet: Sendable {
   private mutating func takeIn(_ entry: Int) {
     guard let floats = lent.removeValue(forKey: entry) else { return }
     let entry = layout.entries[entry]
-    unsafe (storage.base + entry.offset).update(from: floats.address, count: entry.count)
+    withExtendedLifetime(floats.owner) {
+      unsafe (storage.base + entry.offset).update(from: floats.address, count: entry.count)
+    }
   }
 
   /// What takes the memory for a copy of dense weights beforehand, on any thread.

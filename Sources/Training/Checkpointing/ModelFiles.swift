@@ -19,12 +19,12 @@ public struct TrainedModel: Sendable {
   }
 }
 
-/// What of a model's weights, where they are stored as fp32, stays in its files instead of being copied.
-public enum MappedWeights: Sendable {
+/// Which of a model's weights, where they are stored as fp32, stay in its files instead of being copied.
+public enum WeightMapping: Sendable {
   case none
   /// The word table, until rows of it are used: for training.
   case table
-  /// All that no product wants beside its neighbours: for reading.
+  /// All but those of query, key and value, which one product reads as one matrix: for a model that is not trained.
   case all
 }
 
@@ -162,10 +162,11 @@ extension TrainedModel {
   ///
   /// - Parameters:
   ///   - needsHeads: Whether a missing head is an error; a missing part of the encoder always is.
-  ///   - mapping: What stays in the files, which must not be shortened then: touching a page that is gone ends the process.
+  ///   - mapping: What stays in the files. They must not be shortened then, since touching a page that is gone ends the
+  ///     process, nor written to: see ``confirmUnwritten()``.
   /// - Throws: ``CheckpointError`` naming the tensor that is missing or of another shape.
   public mutating func readWeights(
-    directory: String, needsHeads: Bool, mapping: MappedWeights = .none
+    directory: String, needsHeads: Bool, mapping: WeightMapping = .none
   ) throws(CheckpointError) -> WeightReport {
     let weights = try CheckpointWeights(directory: directory)
     var report = WeightReport()
@@ -198,9 +199,17 @@ extension TrainedModel {
     return report
   }
 
+  /// Checks that nobody has written to files that hold weights of this model: what it gave since then would be of
+  /// other weights.
+  ///
+  /// - Throws: ``CheckpointError`` with the file.
+  public func confirmUnwritten() throws(CheckpointError) {
+    for file in mapped { try file.confirmUnwritten() }
+  }
+
   /// Lets an entry stay in a file, if it may and can.
   private mutating func map(
-    _ index: Int, _ mapping: MappedWeights, to name: String, of file: SafetensorsFile
+    _ index: Int, _ mapping: WeightMapping, to name: String, of file: SafetensorsFile
   ) throws(CheckpointError) -> Bool {
     guard let place = file.place(of: name) else { return false }
     let isMapped: Bool
@@ -209,8 +218,8 @@ extension TrainedModel {
     case .table:
       isMapped = parameters.map(entry: index, file: place.descriptor, offset: place.offset)
     case .all:
-      guard let address = unsafe try file.mappedBytes(of: name).baseAddress else { return false }
-      isMapped = unsafe parameters.lend(entry: index, address, of: file)
+      isMapped = unsafe parameters.lend(entry: index, try file.mappedBytes(of: name), of: file)
+      if isMapped, !network.layout.entries[index].isTable { try file.prepareToRead(name) }
     }
     if isMapped, !mapped.contains(where: { $0 === file }) { mapped.append(file) }
     return isMapped
@@ -273,7 +282,7 @@ extension TrainedModel {
     into directory: String, as architecture: String, base: HuggingFaceConfig?,
     tokenizer: any Tokenizer, type: ElementType = .f32, shardBytes: Int? = nil
   ) throws(CheckpointError) {
-    for file in mapped { try file.confirmUnwritten() }
+    try confirmUnwritten()
     var config = network.configuration.huggingFace(
       as: architecture, over: base, labels: headLabels, specials: tokenizer.specials)
     config.elementType = type == .bf16 ? "bfloat16" : "float32"

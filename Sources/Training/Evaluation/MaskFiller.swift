@@ -1,4 +1,4 @@
-import Checkpoints
+public import Checkpoints
 import Corpus
 import Foundation
 import Model
@@ -45,6 +45,9 @@ public struct MaskFiller {
     maskID = id
     mask = tokenizer.piece(of: id)
   }
+
+  /// Checks that nobody has written to the checkpoint since it was read.
+  public func confirmUnwritten() throws(CheckpointError) { try model.confirmUnwritten() }
 
   /// The likeliest tokens for each mask in a text, best first.
   ///

@@ -55,6 +55,7 @@ enum EvaluateCommand {
           split, language: 0, parameters: loaded.model.parameters, modes: [mode],
           over: SingleRank())[0]
       }
+      try loaded.model.confirmUnwritten()
       let scores = SpanScores(counts)
       if arguments.has("json") {
         print(

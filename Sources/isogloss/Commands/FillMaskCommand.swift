@@ -64,5 +64,6 @@ enum FillMaskCommand {
         }
       }
     }
+    try filler.confirmUnwritten()
   }
 }

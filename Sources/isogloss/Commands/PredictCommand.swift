@@ -64,6 +64,7 @@ enum PredictCommand {
     }
     guard let logits else {
       try tag(logits: false) { _ in }
+      try loaded.model.confirmUnwritten()
       try output.finish()
       return
     }
@@ -77,6 +78,7 @@ enum PredictCommand {
         (writer) throws(CheckpointError) in
         do {
           try tag(logits: true) { rows in try writer.append("logits", rows.span) }
+          try loaded.model.confirmUnwritten()
         } catch {
           failure = error
           throw CheckpointError(.io, logits, "not written")

@@ -56,6 +56,23 @@ import Testing
     #expect(peak.map { $0 >= 1 << 20 && $0 < 1 << 21 } == true)
   }
 
+  /// Long lists of short values take the most memory a byte. Where they grow by doubling, a count just above a power of
+  /// two takes more than the limit.
+  @Test(
+    .enabled(if: HeapWatch.isOn, "counted with --sanitize=address alone"),
+    arguments: ["0", "[]", "[0]", "[[0]]", "[0,0,0,0,0]", "{\"\":0}"])
+  func listsTakeLittleMemory(element: String) throws {
+    let list = "[" + repeatElement(element, count: 1_050_000).joined(separator: ",") + "]"
+    let bytes = Array(list.utf8)
+    let peak = try HeapWatch.peakBytes { () throws(CheckpointError) in
+      guard case .array(let values) = try JSONValue(parsing: bytes, path: "a list") else { return }
+      #expect(values.count == 1_050_000)
+    }
+    let taken = try #require(peak)
+    #expect(
+      taken <= 32 * bytes.count + 1 << 20, "\(Double(taken) / Double(bytes.count)) bytes a byte")
+  }
+
   @Test func safetensorsHeaders() throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("model.safetensors")

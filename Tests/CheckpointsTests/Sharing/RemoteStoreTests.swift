@@ -63,6 +63,46 @@ struct RemoteStoreTests {
     #expect(try SampleModel.files(path).keys.filter { $0.contains("partial") } == [])
   }
 
+  /// What the cache has already is sent, and counted, like what it has not.
+  @Test func whatIsSentIsCounted() throws {
+    let directory = try TemporaryDirectory()
+    try SampleModel.write(to: directory.file("model"))
+    let path = directory.file("store")
+    let store = try address(path)
+    let first = try store.push(directory.file("model"), as: "model")
+    // The other side loses all of it.
+    for part in [path + "/objects", path + "/refs"] {
+      try FileManager.default.removeItem(atPath: part)
+      try FileManager.default.createDirectory(atPath: part, withIntermediateDirectories: true)
+    }
+    let again = try store.push(directory.file("model"), as: "model")
+    #expect(first.storedBytes > 0 && first.newPieces > 0)
+    #expect(again.storedBytes == first.storedBytes && again.newPieces == first.newPieces)
+  }
+
+  /// What the cache keeps as a change of a piece that the other side has lost is of use there with that piece alone.
+  @Test func whatSentPiecesAreChangesOfIsSent() throws {
+    let directory = try TemporaryDirectory()
+    try SampleModel.write(to: directory.file("parent"))
+    try SampleModel.write(to: directory.file("child"), parents: [directory.file("parent")]) {
+      _, values in values = values.map { $0 * 1.0001 }
+    }
+    let path = directory.file("store")
+    let store = try address(path)
+    _ = try store.push(directory.file("parent"), as: "parent")
+    let push = try store.push(directory.file("child"), as: "child")
+    #expect(push.parent == "parent")
+    for part in [path + "/objects", path + "/refs"] {
+      try FileManager.default.removeItem(atPath: part)
+      try FileManager.default.createDirectory(atPath: part, withIntermediateDirectories: true)
+    }
+    _ = try store.push(directory.file("child"), as: "child")
+    try forget()
+    try store.pull("child", to: directory.file("out"))
+    #expect(
+      try SampleModel.files(directory.file("out")) == SampleModel.files(directory.file("child")))
+  }
+
   @Test func aTakenNameIsToldAndNothingIsLost() throws {
     let directory = try TemporaryDirectory()
     let store = try address(directory.file("store"))

@@ -79,4 +79,23 @@ import Testing
     // Most changes hit one piece of many: but some must be refused, or nothing was tested.
     #expect(refused > Self.count / 50, "only \(refused) of \(Self.count) were refused")
   }
+
+  /// Long lists of short values take the most memory a byte. Where they grow by doubling, a count just above a power of
+  /// two takes more than the limit.
+  @Test(
+    .enabled(if: HeapWatch.isOn, "counted with --sanitize=address alone"),
+    arguments: ["0", "[0]", "[[0]]", "{\"\":0,\"\":0,\"\":0}"])
+  func listsTakeLittleMemory(element: String) throws {
+    let folder = NSTemporaryDirectory() + "isogloss-hostile-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let list = "[" + repeatElement(element, count: 1_050_000).joined(separator: ",") + "]"
+    try list.write(toFile: folder + "/tokenizer.json", atomically: false, encoding: .utf8)
+    let peak = HeapWatch.peakBytes {
+      #expect(throws: CorpusError.self) { _ = try TokenizerLoader.load(folder) }
+    }
+    let taken = try #require(peak)
+    let size = list.utf8.count
+    #expect(taken <= 32 * size + 1 << 20, "\(Double(taken) / Double(size)) bytes a byte")
+  }
 }
