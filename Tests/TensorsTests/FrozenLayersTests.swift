@@ -25,7 +25,7 @@ import Testing
       layout: layout, trained: weights.indices.map { $0 >= frozen })
     let space = RowSpace(segmentBounds: [0, rows])
     var output: [Float] = []
-    for _ in 0..<2 {  // The second pass finds one chunk of memory.
+    for _ in 0..<2 {
       let tape = Tape(
         workspace: workspace, parameters: set, gradients: learning ? gradients : nil)
       var x = tape.constant(

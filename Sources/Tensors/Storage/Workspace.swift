@@ -58,29 +58,41 @@ internal import COpenBLAS
 }
 
 /// The memory of a step: handed out in order, given back all at once, kept for the next step.
-@safe final class Arena {
+///
+/// It lies in a few ranges of addresses, each as long as those before it together. Pages that no step has used cost nothing,
+/// and those that one has used stay, so that a step larger than all before it takes new ones for what it has more.
+@safe package final class Arena {
+  package init() {}
+
   private var chunks: [FloatBuffer] = []
+  /// The most floats that a step has used of each chunk.
+  private var reached: [Int] = []
   private var chunk = 0
   private var used = 0
-  private static let smallestChunk = 4 << 20  // floats
+  private static let smallestChunk = 256 << 20  // floats
   /// Floats by which all that is handed out is moved from its alignment, for tests.
   var misalignment = 0
 
-  var capacity: Int { chunks.reduce(0) { $0 + $1.count } }
+  /// The floats that steps have used at most.
+  package var capacity: Int { reached.reduce(0, +) }
 
   /// `count` floats of unknown content, aligned to 64 bytes, valid until ``reset()``.
-  func take(_ count: Int) -> UnsafeMutablePointer<Float> {
+  package func take(_ count: Int) -> UnsafeMutablePointer<Float> {
     let rounded = (max(count, 1) + misalignment + 15) & ~15
     while chunk < chunks.count, used + rounded > chunks[chunk].count {
       chunk += 1
       used = 0
     }
     if chunk == chunks.count {
-      chunks.append(FloatBuffer(count: max(rounded, Self.smallestChunk)))
+      let held = chunks.reduce(0) { $0 + $1.count }
+      chunks.append(FloatBuffer(count: max(rounded, held, Self.smallestChunk)))
+      reached.append(0)
       used = 0
     }
-    defer { used += rounded }
-    return unsafe chunks[chunk].base + used + misalignment
+    let start = used
+    used += rounded
+    reached[chunk] = max(reached[chunk], used)
+    return unsafe chunks[chunk].base + start + misalignment
   }
 
   /// A place to which ``rewind(to:)`` goes back.
@@ -89,15 +101,6 @@ internal import COpenBLAS
   /// Takes back what was handed out since the mark.
   func rewind(to mark: (chunk: Int, used: Int)) { (chunk, used) = mark }
 
-  /// Takes back all that was handed out. After a step that needed more than one chunk, the next one
-  /// finds a single chunk of their sum.
-  func reset() {
-    if chunks.count > 1 {
-      let total = capacity
-      chunks = []
-      chunks.append(FloatBuffer(count: total))
-    }
-    chunk = 0
-    used = 0
-  }
+  /// Takes back all that was handed out.
+  package func reset() { (chunk, used) = (0, 0) }
 }
