@@ -23,6 +23,7 @@ ROWS = {
     "mini 512 tokens": ("mini", 8, 512, True),
     "base": ("base", 32, 0, True),
     "base as shipped": ("base", 32, 0, False),
+    "base 256": ("base", 256, 0, True),
 }
 
 
@@ -61,7 +62,7 @@ def main():
     parser.add_argument("--isogloss", required=True, help="the program")
     parser.add_argument("--data", nargs="+", required=True, help="CoNLL files to train on")
     parser.add_argument("--tokenizer", required=True, help="a SentencePiece model of at most 32,000 pieces")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="which rows; default all")
+    parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS)[:-1], help="which rows, perhaps none; default all but the last")
     parser.add_argument("--predict", metavar="MODEL", help="also tag --test with this model")
     parser.add_argument("--test", nargs="+", default=[], help="CoNLL files to tag")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
@@ -83,10 +84,10 @@ def main():
                                 torch and [*reference, "train", *common, *["--group"] * grouped], "real_tokens_per_s")
         line(f"train {name}, {a.precision}", "tokens/s", "real_tokens_per_s", ours, theirs)
     if a.predict:
-        common = ["--data", *a.test, "--threads", a.threads]
+        common = ["--data", *a.test, "--threads", a.threads, "--precision", a.precision]
         ours, theirs = in_turns(a, [a.isogloss, "bench", "predict", a.predict, *common, "--json"],
                                 torch and [*reference, "predict", "--model", a.predict, *common], "words_per_s")
-        line("predict, fp32", "words/s", "words_per_s", ours, theirs)
+        line(f"predict, {a.precision}", "words/s", "words_per_s", ours, theirs)
 
 
 if __name__ == "__main__":
