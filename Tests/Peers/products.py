@@ -23,7 +23,7 @@ LAYERS = {
 
 
 def output(command, **settings):
-    done = subprocess.run([str(x) for x in command], capture_output=True, text=True, env=os.environ | settings)
+    done = subprocess.run([str(x) for x in command], capture_output=True, text=True, env=os.environ | settings, timeout=1800)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))}\nended with {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr

@@ -69,7 +69,8 @@ internal import COpenBLAS
   private var reached: [Int] = []
   private var chunk = 0
   private var used = 0
-  private static let smallestChunk = 256 << 20  // floats
+  /// In floats. Not more: a kernel that promises no memory it has not counts addresses too.
+  private static let smallestChunk = 64 << 20
   /// Floats by which all that is handed out is moved from its alignment, for tests.
   var misalignment = 0
 
