@@ -122,6 +122,14 @@ public struct ModelShape: Sendable, Equatable, Codable {
     var reservedPositions: Int { self == .bert ? 0 : 2 }
   }
 
+  /// How new weights are drawn.
+  public enum Initializer: String, Sendable, Codable, CaseIterable {
+    /// As `transformers` does.
+    case normal
+    /// Heads of the first layer look at neighbouring tokens.
+    case mimetic
+  }
+
   public var family = Family.bert
   public var hiddenSize = 0
   public var numHiddenLayers = 0
@@ -136,6 +144,8 @@ public struct ModelShape: Sendable, Equatable, Codable {
   public var classifierDropout: Double?
   /// Standard deviation of the first weights.
   public var initializerRange = 0.02
+  /// How the first weights are drawn.
+  public var initializer = Initializer.normal
 
   /// Tokens that a sequence can have at most, special ones included.
   public var longestSequence: Int { maxPositionEmbeddings - family.reservedPositions }
@@ -331,6 +341,7 @@ extension RunConfiguration.Head: ConfigChoice {}
 extension RunConfiguration.Precision: ConfigChoice {}
 extension RunConfiguration.PreemptionSignal: ConfigChoice {}
 extension ModelShape.Family: ConfigChoice {}
+extension ModelShape.Initializer: ConfigChoice {}
 extension TrainingConfiguration.Schedule: ConfigChoice {}
 extension TrainingConfiguration.DecayedParameters: ConfigChoice {}
 extension TrainingConfiguration.EmbeddingDecay: ConfigChoice {}

@@ -117,6 +117,7 @@ struct ModelFile: ConfigRecord {
   var attentionProbsDropoutProb: Placed<Double>?
   var classifierDropout: Placed<Double>?
   var initializerRange: Placed<Double>?
+  var initializer: Placed<ModelShape.Initializer>?
 
   static let fields: [Field<ModelFile, ModelShape>] = [
     Field(
@@ -153,6 +154,10 @@ struct ModelFile: ConfigRecord {
     Field(
       "initializer_range", \.initializerRange, .above(0), into: \.initializerRange,
       "Standard deviation of the first weights."),
+    Field(
+      "initializer", \.initializer, into: \.initializer,
+      "How they are drawn; with mimetic heads of the first layer look at neighbouring tokens from the start."
+    ),
   ]
 }
 

@@ -8,6 +8,14 @@ public enum EncoderFamily: String, Sendable, Codable, CaseIterable {
   public var parameterPrefix: String { self == .bert ? "bert." : "roberta." }
 }
 
+/// How the weights of a new encoder are drawn.
+public enum Initializer: String, Sendable, Codable, CaseIterable {
+  /// As `transformers` draws them: normal, all of one deviation.
+  case normal
+  /// Heads of the first block look at neighbouring tokens from the first step on.
+  case mimetic
+}
+
 /// The shape of an encoder: what `config.json` says of it, under shorter names.
 public struct EncoderConfiguration: Sendable, Equatable, Codable {
   public var family: EncoderFamily
@@ -26,6 +34,8 @@ public struct EncoderConfiguration: Sendable, Equatable, Codable {
   /// Dropout before the head; nil for ``hiddenDropout``.
   public var classifierDropout: Float?
   public var initializerRange: Float = 0.02
+  /// How new weights are drawn; `config.json` has no word for it.
+  public var initializer = Initializer.normal
   /// Whether the decoder of a masked language model is the word table.
   public var tiesWordEmbeddings = true
 
@@ -45,6 +55,9 @@ public struct EncoderConfiguration: Sendable, Equatable, Codable {
     self.layerNormEpsilon = layerNormEpsilon
     self.paddingID = paddingID
   }
+
+  /// The width of an attention head.
+  public var headWidth: Int { hiddenSize / headCount }
 
   /// The row of the position table that the first token of a sequence takes.
   public var positionOffset: Int { family == .bert ? 0 : paddingID + 1 }

@@ -28,7 +28,7 @@ extension Network {
 
   /// Fills entries with random numbers as `transformers` does: matrices normal with the
   /// configuration's deviation, biases 0, normalisation 1 and 0, the padding id's row 0, chain scores
-  /// even in ±0.1.
+  /// even in ±0.1. Where the configuration's initializer is `mimetic`, attention begins with the neighbours.
   ///
   /// An entry's numbers depend on the seed, its name and its shape alone.
   ///
@@ -37,6 +37,8 @@ extension Network {
     _ parameters: inout ParameterSet, entries: [Int], tableRows: [Int32]? = nil, seed: UInt64,
     in workspace: Workspace
   ) {
+    let mimetic =
+      configuration.initializer == .mimetic ? MimeticInitializer(configuration, seed: seed) : nil
     for index in entries {
       let entry = layout.entries[index]
       if entry.name.contains("transitions") {
@@ -44,7 +46,9 @@ extension Network {
       } else if entry.shape.count == 2 {
         parameters.fillNormal(
           entry: index, rows: entry.isTable ? tableRows : nil,
-          deviation: configuration.initializerRange, seed: seed, in: workspace)
+          deviation: mimetic?.deviation(of: entry) ?? configuration.initializerRange, seed: seed,
+          in: workspace)
+        mimetic?.fill(entry: index, of: &parameters)
       } else {
         let isScale =
           entry.name.hasSuffix("LayerNorm.weight") || entry.name.hasSuffix("layer_norm.weight")

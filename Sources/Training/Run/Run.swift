@@ -331,6 +331,7 @@ public struct Run {
         tokenTypeCount: shape.typeVocabSize, layerNormEpsilon: Float(shape.layerNormEps),
         paddingID: Int(tokenizer.specials.padding))
       encoder.initializerRange = Float(shape.initializerRange)
+      encoder.initializer = Initializer(rawValue: shape.initializer.rawValue) ?? .normal
       encoder.hiddenDropout = Float(shape.hiddenDropoutProb)
       encoder.attentionDropout = Float(shape.attentionProbsDropoutProb)
       encoder.classifierDropout = shape.classifierDropout.map { Float($0) }
