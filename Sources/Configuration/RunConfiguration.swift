@@ -126,7 +126,8 @@ public struct ModelShape: Sendable, Equatable, Codable {
   public enum Initializer: String, Sendable, Codable, CaseIterable {
     /// As `transformers` does.
     case normal
-    /// Heads of the first layer look at neighbouring tokens.
+    /// Heads of the first layer look at neighbouring tokens, and matrices of all layers have a deviation of one over the
+    /// root of their inputs.
     case mimetic
   }
 

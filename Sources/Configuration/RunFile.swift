@@ -156,7 +156,7 @@ struct ModelFile: ConfigRecord {
       "Standard deviation of the first weights."),
     Field(
       "initializer", \.initializer, into: \.initializer,
-      "How they are drawn; with mimetic heads of the first layer look at neighbouring tokens from the start."
+      "How the first weights are drawn; mimetic: first heads look at neighbours, layers' deviations are 1/sqrt(inputs)."
     ),
   ]
 }

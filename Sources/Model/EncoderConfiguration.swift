@@ -12,7 +12,8 @@ public enum EncoderFamily: String, Sendable, Codable, CaseIterable {
 public enum Initializer: String, Sendable, Codable, CaseIterable {
   /// As `transformers` draws them: normal, all of one deviation.
   case normal
-  /// Heads of the first block look at neighbouring tokens from the first step on.
+  /// Heads of the first block look at neighbouring tokens from the first step on, and matrices of all blocks have a
+  /// deviation of one over the root of their inputs.
   case mimetic
 }
 

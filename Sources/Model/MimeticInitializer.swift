@@ -2,32 +2,34 @@ import Determinism
 import Foundation
 import Tensors
 
-/// First weights under which heads of the first block look at the tokens beside their own, after Trockman and Kolter,
-/// "Mimetic initialization of self-attention layers" (ICML 2023).
+/// First weights under which heads of the first block look at the tokens beside their own: attention that mimics what
+/// trained networks have come to, an idea of Trockman and Kolter, "Mimetic initialization of self-attention layers" (ICML 2023).
 ///
 /// From the usual small random weights attention is even over a sequence, and a small post-norm encoder that learns to
 /// guess hidden tokens first learns which words its text has, without their order; it may spend thousands of steps so.
-/// Here positions are sinusoids (Vaswani et al., 2017) in a random subspace as wide as a head, queries and keys of three
-/// quarters of the first block's heads read that subspace, and queries turn it by the tokens that lie between: the first
-/// head looks one token back, the second one on, then two back, two on, and so forth. All of it is trained like any weight.
+/// Here positions are sinusoids (Vaswani et al., 2017) in a random subspace as wide as a head; queries and keys of three
+/// quarters of the first block's heads, one at least, read that subspace, and queries turn it by a distance: the first head
+/// looks one token back, the second one on, then two back, two on, and so forth. Matrices of all blocks are normal, of
+/// a deviation of one over the root of their inputs, so that what attention brings is as large as what it is added to. All of
+/// it is trained like any weight.
 struct MimeticInitializer {
   /// How far the score of the token looked at rises above even attention's, before any training.
   private static let height = 16.0
-  /// The shortest and the longest wave, in radians a token.
-  private static let frequencies = (highest: 1.5, lowest: 0.15)
+  /// Of the sinusoids, in radians a token.
+  private static let highest = 1.5
+  private static let lowest = 0.15
 
   private let configuration: EncoderConfiguration
-  /// In radians a token.
-  private let waves: [Double]
-  /// The orthonormal directions of the sines, then of the cosines. Shape `[2 × waves, D]`.
+  /// In radians a token, from the highest.
+  private let frequencies: [Double]
+  /// The orthonormal directions of the sines, then of the cosines. Shape `[2 × frequencies, D]`.
   private let directions: [[Double]]
 
   init(_ configuration: EncoderConfiguration, seed: UInt64) {
     self.configuration = configuration
     let count = configuration.headWidth / 2
-    let (highest, lowest) = Self.frequencies
-    waves = (0..<count).map {
-      highest * pow(lowest / highest, Double($0) / Double(max(1, count - 1)))
+    frequencies = (0..<count).map {
+      Self.highest * pow(Self.lowest / Self.highest, Double($0) / Double(max(1, count - 1)))
     }
     var stream = RandomStream(seed: seed, ["weights", "mimetic"])
     var directions: [[Double]] = []
@@ -63,7 +65,7 @@ struct MimeticInitializer {
   }
 
   /// The heads of the first block that look at one place.
-  private var lookingHeads: Int { (3 * configuration.headCount + 3) / 4 }
+  private var lookingHeads: Int { max(1, 3 * configuration.headCount / 4) }
 
   /// Where a head looks: -1, 1, -2, 2 … tokens from its own.
   static func offset(ofHead head: Int) -> Int { head % 2 == 0 ? -(head / 2 + 1) : head / 2 + 1 }
@@ -72,10 +74,11 @@ struct MimeticInitializer {
   private func fillPositions(entry index: Int, of parameters: inout ParameterSet) {
     let width = configuration.hiddenSize
     let scale =
-      Double(configuration.initializerRange) * (Double(width) / Double(waves.count)).squareRoot()
+      Double(configuration.initializerRange)
+      * (Double(width) / Double(frequencies.count)).squareRoot()
     parameters.update(entry: index) { span in
       for position in 0..<configuration.positionCount {
-        let angles = waves.map { $0 * Double(position) }
+        let angles = frequencies.map { $0 * Double(position) }
         let sinusoids = angles.map { sin($0) } + angles.map { cos($0) }
         for column in 0..<width {
           var sum = 0.0
@@ -97,11 +100,11 @@ struct MimeticInitializer {
     let gain = (Self.height * 3 * Double(headWidth).squareRoot() / Double(width)).squareRoot()
     parameters.update(entry: index) { span in
       for head in 0..<lookingHeads {
-        for (wave, frequency) in waves.enumerated() {
+        for (wave, frequency) in frequencies.enumerated() {
           let turn = frequency * Double(offset(head))
-          let (sine, cosine) = (directions[wave], directions[waves.count + wave])
+          let (sine, cosine) = (directions[wave], directions[frequencies.count + wave])
           let row = (head * headWidth + wave) * width
-          let other = row + waves.count * width
+          let other = row + frequencies.count * width
           for column in 0..<width {
             span[row + column] = Float(
               gain * (cos(turn) * sine[column] + sin(turn) * cosine[column]))

@@ -28,9 +28,9 @@ extension Network {
 
   /// Fills entries with random numbers as `transformers` does: matrices normal with the
   /// configuration's deviation, biases 0, normalisation 1 and 0, the padding id's row 0, chain scores
-  /// even in ±0.1. Where the configuration's initializer is `mimetic`, attention begins with the neighbours.
+  /// even in ±0.1. With the initializer `mimetic`, blocks and positions begin as ``MimeticInitializer`` says.
   ///
-  /// An entry's numbers depend on the seed, its name and its shape alone.
+  /// An entry's numbers depend on the seed, its name and the configuration alone.
   ///
   /// - Parameter tableRows: The only rows of the word table that will be used, if that is known.
   public func initialise(
@@ -38,7 +38,8 @@ extension Network {
     in workspace: Workspace
   ) {
     let mimetic =
-      configuration.initializer == .mimetic ? MimeticInitializer(configuration, seed: seed) : nil
+      configuration.initializer == .mimetic && !entries.isEmpty
+      ? MimeticInitializer(configuration, seed: seed) : nil
     for index in entries {
       let entry = layout.entries[index]
       if entry.name.contains("transitions") {

@@ -79,7 +79,8 @@ func message(_ text: String, _ overrides: [String] = []) -> String {
   ["per_step_tokens=1024", "warmup_ratio=0.1", "freeze={layers: 2}", "metric_languages=[de]"],
   [
     "init=null", "tokenizer='a \"b\\c'", "hidden_dropout_prob=0",
-    "model={family: roberta, hidden_size: 64, num_hidden_layers: 1, num_attention_heads: 4}",
+    "model={family: roberta, hidden_size: 64, num_hidden_layers: 1, num_attention_heads: 4, "
+      + "initializer: mimetic}",
   ],
   [
     "stages=[{name: 'a {language}', each: language}, {name: b, init: a en, reset_optimizer: false}]"

@@ -103,6 +103,37 @@ import Training
     #expect(kept == same)
   }
 
+  /// Positions of a mimetic start are sinusoids: one sine and one cosine of each frequency, so that all have the same norm.
+  @Test func aRunBeginsAsItsInitializerSays() throws {
+    let text = try SmallText()
+    defer { text.remove() }
+    for (initializer, isEven) in [("normal", false), ("mimetic", true)] {
+      let configuration = try text.configuration(
+        initializer,
+        [
+          "model.initializer=\(initializer)", "max_steps=1", "warmup_steps=0",
+          "learning_rate=1e-12",
+        ])
+      _ = try SmallRun.execute(configuration)
+      let file = try SafetensorsFile(text.folder + "/\(initializer)/train/model/model.safetensors")
+      var positions = [Float](repeating: 0, count: 64 * 32)
+      var span = positions.mutableSpan
+      try file.read("bert.embeddings.position_embeddings.weight", into: &span)
+      let norms = (0..<64).map { row in
+        (0..<32).reduce(Float(0)) { $0 + positions[row * 32 + $1] * positions[row * 32 + $1] }
+      }
+      let spread = try #require(norms.max()) - (try #require(norms.min()))
+      #expect((spread < 1e-6) == isEven, "\(initializer): \(spread)")
+    }
+    #expect {
+      let configuration = try text.configuration(
+        "narrow", ["model.num_attention_heads=8", "model.initializer=mimetic"])
+      _ = try SmallRun.execute(configuration)
+    } throws: { error in
+      "\(error)".contains("model.initializer: mimetic needs heads of width 8 or more")
+    }
+  }
+
   /// A first bias is the logarithm of a token's share of what is drawn: of each language by its exponent.
   @Test func theFirstBiasIsTheShareOfEachToken() throws {
     let text = try SmallText()

@@ -72,12 +72,14 @@ extension EncoderConfiguration {
           + "\(positionOffset)"
       )
     }
-    let width = hiddenSize / headCount
-    guard hiddenSize % headCount == 0, width % 4 == 0, width <= 256 else {
+    guard hiddenSize % headCount == 0, headWidth % 4 == 0, headWidth <= 256 else {
       return (
         "num_attention_heads",
-        "heads of width \(width): it must be a multiple of 4 and at most 256"
+        "heads of width \(headWidth): it must be a multiple of 4 and at most 256"
       )
+    }
+    guard initializer == .normal || headWidth >= 8 else {
+      return ("initializer", "mimetic needs heads of width 8 or more, and these have \(headWidth)")
     }
     let rates = [
       ("hidden_dropout_prob", hiddenDropout), ("attention_probs_dropout_prob", attentionDropout),
