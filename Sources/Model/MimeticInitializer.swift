@@ -102,14 +102,13 @@ struct MimeticInitializer {
       for head in 0..<lookingHeads {
         for (wave, frequency) in frequencies.enumerated() {
           let turn = frequency * Double(offset(head))
+          let (near, far) = (gain * cos(turn), gain * sin(turn))
           let (sine, cosine) = (directions[wave], directions[frequencies.count + wave])
           let row = (head * headWidth + wave) * width
           let other = row + frequencies.count * width
           for column in 0..<width {
-            span[row + column] = Float(
-              gain * (cos(turn) * sine[column] + sin(turn) * cosine[column]))
-            span[other + column] = Float(
-              gain * (cos(turn) * cosine[column] - sin(turn) * sine[column]))
+            span[row + column] = Float(near * sine[column] + far * cosine[column])
+            span[other + column] = Float(near * cosine[column] - far * sine[column])
           }
         }
       }
