@@ -13,19 +13,38 @@ struct AddedToken: Sendable {
 struct AddedTokens: Sendable {
   /// By their first scalar, the longest first.
   private let byFirst: [Unicode.Scalar: [AddedToken]]
+  /// Whether a token begins with an ASCII character.
+  private let beginsASCII: [Bool]
+  /// Whether a token begins with any other.
+  private let beginsElsewhere: Bool
 
   init(_ tokens: [AddedToken]) {
     let named = tokens.filter { !$0.content.isEmpty }
     byFirst = Dictionary(grouping: named) { $0.content[0] }
       .mapValues { $0.sorted { $0.content.count > $1.content.count } }
+    let firsts = byFirst.keys
+    beginsASCII = (0..<128).map { firsts.contains(Unicode.Scalar($0)) }
+    beginsElsewhere = firsts.contains { !$0.isASCII }
   }
 
   var isEmpty: Bool { byFirst.isEmpty }
 
+  /// Whether ``segments(of:)`` finds a token.
+  func isAny(in text: [Unicode.Scalar]) -> Bool {
+    guard text.contains(where: mayBegin) else { return false }
+    return segments(of: text).contains { segment in
+      if case .token = segment { true } else { false }
+    }
+  }
+
+  private func mayBegin(with scalar: Unicode.Scalar) -> Bool {
+    scalar.isASCII ? beginsASCII[Int(scalar.value)] : beginsElsewhere
+  }
+
   /// Whether no token has white space in it.
   var haveNoSpace: Bool {
     byFirst.values.allSatisfy { tokens in
-      tokens.allSatisfy { !$0.content.contains(where: \.properties.isWhitespace) }
+      tokens.allSatisfy { !$0.content.contains(where: \.isWhiteSpace) }
     }
   }
 
@@ -36,7 +55,7 @@ struct AddedTokens: Sendable {
 
   /// Cuts `text` at the tokens in it: the leftmost, and of those at one place the longest.
   func segments(of text: [Unicode.Scalar]) -> [Segment] {
-    if byFirst.isEmpty { return text.isEmpty ? [] : [.text(text.indices)] }
+    guard text.contains(where: mayBegin) else { return text.isEmpty ? [] : [.text(text.indices)] }
     var segments: [Segment] = []
     var done = 0
     var index = 0
@@ -55,10 +74,10 @@ struct AddedTokens: Sendable {
         guard opens, closes else { continue }
       }
       if token.stripsLeft {
-        while start > done, text[start - 1].properties.isWhitespace { start -= 1 }
+        while start > done, text[start - 1].isWhiteSpace { start -= 1 }
       }
       if token.stripsRight {
-        while end < text.count, text[end].properties.isWhitespace { end += 1 }
+        while end < text.count, text[end].isWhiteSpace { end += 1 }
       }
       if done < start { segments.append(.text(done..<start)) }
       segments.append(.token(token.id))

@@ -51,8 +51,7 @@ struct BertNormalizer: Sendable {
   }
 
   private static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
-    scalar == " "
-      || ((scalar.value < 0x20 || scalar.value > 0x7F) && scalar.properties.isWhitespace)
+    scalar.isWhiteSpace
   }
 
   private static func isIdeograph(_ scalar: Unicode.Scalar) -> Bool {
@@ -72,7 +71,7 @@ struct BertNormalizer: Sendable {
     var start = text.startIndex
     for index in text.indices {
       let scalar = text[index]
-      let isSpace = scalar.properties.isWhitespace
+      let isSpace = scalar.isWhiteSpace
       guard isSpace || UnicodeVersions.isPunctuation(scalar) else { continue }
       if start < index { words.append(text[start..<index]) }
       if !isSpace { words.append(text[index...index]) }

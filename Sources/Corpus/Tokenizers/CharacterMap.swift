@@ -111,9 +111,26 @@ struct CharacterMap: Sendable {
   func normalize(_ text: [Unicode.Scalar]) -> [Unicode.Scalar] {
     var result: [Unicode.Scalar] = []
     result.reserveCapacity(text.count)
-    if text.allSatisfy({ $0.isASCII && $0 != "\r" }) {
+    var start = 0
+    while start < text.count {
+      var end = start + 1
+      while end < text.count, !(text[end - 1].isGraphemeAlone && text[end].isGraphemeAlone) {
+        end += 1
+      }
+      appendGraphemes(of: text[start..<end], to: &result)
+      start = end
+    }
+    return result
+  }
+
+  /// Appends what becomes of some graphemes.
+  private func appendGraphemes(
+    of text: ArraySlice<Unicode.Scalar>, to result: inout [Unicode.Scalar]
+  ) {
+    // Two scalars of three bytes are six.
+    if text.count == 1 || text.allSatisfy({ $0.value >= 0x800 }) {
       for scalar in text { append(scalar, to: &result) }
-      return result
+      return
     }
     var string = String.UnicodeScalarView()
     string.append(contentsOf: text)
@@ -127,7 +144,6 @@ struct CharacterMap: Sendable {
         for scalar in scalars { append(scalar, to: &result) }
       }
     }
-    return result
   }
 
   private func append(_ scalar: Unicode.Scalar, to result: inout [Unicode.Scalar]) {

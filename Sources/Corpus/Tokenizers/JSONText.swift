@@ -60,12 +60,26 @@ enum JSONText {
 
   /// Nil for integers and for numbers of 19 digits and more or of powers past 22, which round alike.
   private static func scaled(_ number: String) -> Double? {
-    guard number.utf8.contains(where: { [0x2E, 0x45, 0x65].contains($0) }) else { return nil }
-    let parts = number.lowercased().split(separator: "e")
-    let written = parts.count > 1 ? Int(parts[1]) : 0
-    let fraction = parts[0].split(separator: ".").dropFirst().first ?? ""
-    guard let written, let digits = UInt64(parts[0].filter(\.isWholeNumber)) else { return nil }
-    let (power, overflows) = written.subtractingReportingOverflow(fraction.utf8.count)
+    var digits: UInt64 = 0
+    var (fraction, exponent): (Int?, Int?)
+    scan: for (index, byte) in number.utf8.enumerated() {
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"):
+        let (tens, isGreat) = digits.multipliedReportingOverflow(by: 10)
+        let (sum, isGreater) = tens.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
+        if isGreat || isGreater { return nil }
+        digits = sum
+        fraction? += 1
+      case UInt8(ascii: "."): fraction = 0
+      case UInt8(ascii: "e"), UInt8(ascii: "E"):
+        guard let written = Int(number.dropFirst(index + 1)) else { return nil }
+        exponent = written
+        break scan
+      default: break  // the sign
+      }
+    }
+    if fraction == nil, exponent == nil { return nil }
+    let (power, overflows) = (exponent ?? 0).subtractingReportingOverflow(fraction ?? 0)
     guard !overflows, (-22...22).contains(power) else { return nil }
     let scale = (0..<abs(power)).reduce(1.0) { scale, _ in scale * 10 }  // exact to 10²²
     let value = power < 0 ? Double(digits) / scale : Double(digits) * scale

@@ -25,8 +25,8 @@ indirect enum Normalizer: Sendable {
     case .stripAccents: return text.filter { !UnicodeVersions.isMark($0) }
     case .strip(let left, let right):
       var rest = text[...]
-      if left { rest = rest.drop { $0.properties.isWhitespace } }
-      if right { while rest.last?.properties.isWhitespace == true { rest.removeLast() } }
+      if left { rest = rest.drop { $0.isWhiteSpace } }
+      if right { while rest.last?.isWhiteSpace == true { rest.removeLast() } }
       return Array(rest)
     case .replace(let pattern, let content): return replace(pattern, by: content, in: text)
     case .replaceBlanks(let content): return replaceBlanks(by: content, in: text)
@@ -48,10 +48,11 @@ indirect enum Normalizer: Sendable {
   private func replace(
     _ pattern: [Unicode.Scalar], by content: [Unicode.Scalar], in text: [Unicode.Scalar]
   ) -> [Unicode.Scalar] {
+    guard let first = pattern.first, text.contains(first) else { return text }
     var result: [Unicode.Scalar] = []
     var index = 0
     while index < text.count {
-      if text[index] == pattern.first, text[index...].starts(with: pattern) {
+      if text[index] == first, text[index...].starts(with: pattern) {
         result += content
         index += pattern.count
       } else {
@@ -65,6 +66,7 @@ indirect enum Normalizer: Sendable {
   private func replaceBlanks(
     by content: [Unicode.Scalar], in text: [Unicode.Scalar]
   ) -> [Unicode.Scalar] {
+    guard text.contains(" ") else { return text }
     var result: [Unicode.Scalar] = []
     var index = 0
     while index < text.count {

@@ -13,6 +13,7 @@ struct PipelineLineEncoder: LineEncoder {
   private let tokenizer: PipelineTokenizer
   private let words: RegularWords
   private var slots = WordSlots()
+  private var room = PipelineTokenizer.Room()
   /// By place.
   private var counts = [UInt8](repeating: 0, count: WordSlots.count)
   private var ids = [Int32](repeating: 0, count: WordSlots.count * idLimit)
@@ -26,10 +27,12 @@ struct PipelineLineEncoder: LineEncoder {
 
   mutating func encode(_ line: ArraySlice<UInt8>, into result: inout [Int32]) {
     let before = result.count
-    var start = line.startIndex
-    while start <= line.endIndex {
-      let end = line[start...].firstIndex(of: 0x20) ?? line.endIndex
-      guard start < end, append(line[start..<end], to: &result) else {
+    let bytes = line.span
+    var start = 0
+    while start <= bytes.count {
+      var end = start
+      while end < bytes.count, bytes[end] != 0x20 { end += 1 }
+      guard start < end, append(bytes.extracting(start..<end), to: &result) else {
         result.removeSubrange(before...)
         result += tokenizer.encode(String(decoding: line, as: UTF8.self))
         return
@@ -39,33 +42,39 @@ struct PipelineLineEncoder: LineEncoder {
   }
 
   /// Appends the ids of a word; false if it is not alike alone and in a line.
-  private mutating func append(_ word: ArraySlice<UInt8>, to result: inout [Int32]) -> Bool {
-    guard word.count <= WordSlots.byteLimit, !word.contains(0) else {
-      let text = String(decoding: word, as: UTF8.self)
-      guard words.contains(text) else { return false }
-      result += tokenizer.encode(text)
-      return true
-    }
+  private mutating func append(_ word: Span<UInt8>, to result: inout [Int32]) -> Bool {
+    guard word.count <= WordSlots.byteLimit else { return search(word, into: &result) }
     let (place, isKnown) = slots.place(of: word)
     let first = place * PipelineLineEncoder.idLimit
     if !isKnown || counts[place] == PipelineLineEncoder.long {
-      let text = String(decoding: word, as: UTF8.self)
-      guard words.contains(text) else {
+      let before = result.count
+      guard search(word, into: &result) else {
         counts[place] = PipelineLineEncoder.irregular
         return false
       }
-      let found = tokenizer.encode(text)
-      result += found
-      guard found.count <= PipelineLineEncoder.idLimit else {
+      let count = result.count - before
+      guard count <= PipelineLineEncoder.idLimit else {
         counts[place] = PipelineLineEncoder.long
         return true
       }
-      for (index, id) in found.enumerated() { ids[first + index] = id }
-      counts[place] = UInt8(found.count)
+      for index in 0..<count { ids[first + index] = result[before + index] }
+      counts[place] = UInt8(count)
       return true
     }
     if counts[place] == PipelineLineEncoder.irregular { return false }
     for index in first..<(first + Int(counts[place])) { result.append(ids[index]) }
+    return true
+  }
+
+  /// Takes a word through the stages; false if it is not alike alone and in a line.
+  private mutating func search(_ word: Span<UInt8>, into result: inout [Int32]) -> Bool {
+    guard let text = try? UTF8Span(validating: word) else { return false }
+    var scalars: [Unicode.Scalar] = []
+    scalars.reserveCapacity(word.count)
+    var iterator = text.makeUnicodeScalarIterator()
+    while let scalar = iterator.next() { scalars.append(scalar) }
+    guard let normalized = words.normalized(scalars) else { return false }
+    tokenizer.encode(normalized: normalized, opensText: true, room: &room, into: &result)
     return true
   }
 }
@@ -79,6 +88,8 @@ private struct RegularWords {
   private let stages: PipelineTokenizer.Stages
   /// Those that change words.
   private var normalizers: [Normalizer] = []
+  /// What they leave before each word.
+  private var prefix: [Unicode.Scalar] = []
   private var mark: Unicode.Scalar = "▁"
 
   /// Nil if a stage works across blanks, or may.
@@ -105,7 +116,7 @@ private struct RegularWords {
       // Words never end in a blank.
       case .dropFinalBlank: break
       case .replace(let pattern, _):
-        guard !pattern.contains(where: \.properties.isWhitespace) else { return nil }
+        guard !pattern.contains(where: \.isWhiteSpace) else { return nil }
         normalizers.append(stage)
       default: return nil
       }
@@ -132,42 +143,38 @@ private struct RegularWords {
     case .sequence: return nil
     }
     guard splitters.isEmpty else { return nil }
+    if isPrepended { prefix = [joiner] }
     // Tokens that are found in normalised text may begin with what stands before words there.
     guard stages.normalizedTokens.isEmpty || (!isPrepended && joiner == " ") else { return nil }
   }
 
-  /// Whether a word, without blanks, is such a word.
-  func contains(_ word: String) -> Bool {
-    var text = Array(word.unicodeScalars)
-    guard isOneText(text, stages.tokens) else { return false }
+  /// What the stages of normalisation make of a word, without blanks; nil if it is no such word.
+  func normalized(_ word: [Unicode.Scalar]) -> [Unicode.Scalar]? {
+    guard !stages.tokens.isAny(in: word) else { return nil }
+    var text = word
     for stage in normalizers {
-      guard hasPlainEnds(text) else { return false }
-      if case .characterMap = stage, !isApartFromBlanks(text) { return false }
+      guard hasPlainEnds(text) else { return nil }
+      if case .characterMap = stage, !isApartFromBlanks(text) { return nil }
       text = stage.normalize(text)
     }
-    return hasPlainEnds(text) && isOneText(text, stages.normalizedTokens)
-  }
-
-  /// Whether no added token is in a text.
-  private func isOneText(_ text: [Unicode.Scalar], _ tokens: AddedTokens) -> Bool {
-    tokens.segments(of: text).allSatisfy { segment in
-      if case .text = segment { true } else { false }
-    }
+    guard hasPlainEnds(text), !stages.normalizedTokens.isAny(in: text) else { return nil }
+    return prefix.isEmpty ? text : prefix + text
   }
 
   private func hasPlainEnds(_ text: [Unicode.Scalar]) -> Bool {
     guard let first = text.first, let last = text.last else { return false }
-    return !first.properties.isWhitespace && !last.properties.isWhitespace && first != mark
-      && last != mark
+    return !first.isWhiteSpace && !last.isWhiteSpace && first != mark && last != mark
   }
 
   /// Whether a blank before or behind a text is a grapheme of its own.
   private func isApartFromBlanks(_ text: [Unicode.Scalar]) -> Bool {
+    guard let first = text.first, let last = text.last else { return true }
+    if first.isGraphemeAlone, last.isGraphemeAlone { return true }
     var scalars = String.UnicodeScalarView(" ".unicodeScalars)
-    scalars.append(contentsOf: text)
-    scalars.append(" ")
-    let string = String(scalars)
-    return string.first == " " && string.last == " "
+    scalars.append(first)
+    if String(scalars).count == 1 { return false }
+    scalars = String.UnicodeScalarView([last, " "])
+    return String(scalars).count == 2
   }
 }
 

@@ -40,19 +40,31 @@ struct PipelineTokenizer: Tokenizer {
 
   func encode(_ text: String) -> [Int32] {
     var ids: [Int32] = []
+    var room = Room()
     let scalars = Array(text.unicodeScalars)
     for segment in stages.tokens.segments(of: scalars) {
       switch segment {
       case .token(let id): ids.append(id)
       case .text(let range):
         let text = stages.normalizer.normalize(Array(scalars[range]))
-        encode(normalized: text, opensText: range.lowerBound == 0, into: &ids)
+        encode(normalized: text, opensText: range.lowerBound == 0, room: &room, into: &ids)
       }
     }
     return ids
   }
 
-  private func encode(normalized text: [Unicode.Scalar], opensText: Bool, into ids: inout [Int32]) {
+  /// What the search for pieces needs; kept from one text to the next.
+  struct Room {
+    fileprivate var bytes: [UInt8] = []
+    fileprivate var best: [Unigram<Double>.Step] = []
+  }
+
+  /// Appends the ids of a text, or part of one, that went through the normaliser.
+  ///
+  /// - Parameter opensText: Whether it is the start of its text.
+  func encode(
+    normalized text: [Unicode.Scalar], opensText: Bool, room: inout Room, into ids: inout [Int32]
+  ) {
     for segment in stages.normalizedTokens.segments(of: text) {
       switch segment {
       case .token(let id): ids.append(id)
@@ -62,7 +74,10 @@ struct PipelineTokenizer: Tokenizer {
         for word in stages.wordSplitter.split(part) {
           switch stages.model {
           case .wordPiece(let model): model.encode(word.text, into: &ids)
-          case .unigram(let model): model.encode(word.text.utf8, into: &ids)
+          case .unigram(let model):
+            room.bytes.removeAll(keepingCapacity: true)
+            room.bytes.append(utf8Of: word.text)
+            _ = model.encode(room.bytes[...], from: 0, best: &room.best, into: &ids)
           case .bytePairs(let model): model.encode(word.text, into: &ids)
           }
         }

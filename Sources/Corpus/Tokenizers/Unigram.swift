@@ -65,7 +65,7 @@ struct Unigram<Score: BinaryFloatingPoint & Sendable>: Sendable {
     let text = slice.span
     best.removeAll(keepingCapacity: true)
     best.append(Step(score: score))
-    for _ in text.indices { best.append(Step()) }
+    best.append(contentsOf: repeatElement(Step(), count: text.count))
     var start = 0
     while start < text.count {
       let soFar = best[start].score

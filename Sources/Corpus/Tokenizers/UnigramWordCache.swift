@@ -49,7 +49,7 @@ struct UnigramWordCache {
     guard word.count <= WordSlots.byteLimit else {
       return unigram.encode(word, from: score, best: &best, into: &ids)
     }
-    let (slot, isKnown) = slots.place(of: word)
+    let (slot, isKnown) = slots.place(of: word.span)
     if !isKnown { keep(word, in: slot) }
     guard abs(score) < reaches[slot] else {
       return unigram.encode(word, from: score, best: &best, into: &ids)

@@ -50,9 +50,20 @@ extension Sequence<Unicode.Scalar> {
   /// The scalars' UTF-8 code units.
   var utf8: [UInt8] {
     var bytes: [UInt8] = []
-    for scalar in self {
-      bytes.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
-    }
+    bytes.append(utf8Of: self)
     return bytes
+  }
+}
+
+extension [UInt8] {
+  /// Appends the UTF-8 code units of scalars.
+  mutating func append(utf8Of scalars: some Sequence<Unicode.Scalar>) {
+    for scalar in scalars {
+      if scalar.isASCII {
+        append(UInt8(scalar.value))
+      } else {
+        append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+      }
+    }
   }
 }

@@ -19,7 +19,7 @@ indirect enum WordSplitter: Sendable {
       return stages.reduce([part]) { parts, stage in parts.flatMap(stage.split) }
     case .bert: return cut(part, into: BertNormalizer.split(part.text))
     case .whiteSpace:
-      return cut(part, into: part.text.split { $0.properties.isWhitespace })
+      return cut(part, into: part.text.split { $0.isWhiteSpace })
     case .metaspace(let metaspace): return metaspace.split(part)
     }
   }

@@ -130,6 +130,47 @@ import Testing
     }
   }
 
+  /// Places in the vocabulary with no, few and dozens of ways on: words are cut as by looking at all pieces.
+  @Test(arguments: [3, 9, 40, 100])
+  func wordsAreCutIntoTheLongestPieces(letters count: Int) throws {
+    let letters = (UInt32(0x400)..<0x482).prefix(count).map { String(Unicode.Scalar($0)!) }
+    var random = RandomStream(seed: 5, "pieces")
+    func word(_ longest: Int) -> String {
+      (0...random.below(longest)).map { _ in letters[random.below(count)] }.joined()
+    }
+    var pieces: [String] = []
+    for _ in 0..<2000 {
+      let piece = (random.below(2) == 0 ? "##" : "") + word(4)
+      if !pieces.contains(piece) { pieces.append(piece) }
+    }
+    let folder = NSTemporaryDirectory() + "isogloss-tokenizer-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let specials = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    try (specials + pieces).joined(separator: "\n").write(
+      toFile: folder + "/vocab.txt", atomically: true, encoding: .utf8)
+    try #"{"do_lower_case": false}"#.write(
+      toFile: folder + "/tokenizer_config.json", atomically: true, encoding: .utf8)
+    let tokenizer = try TokenizerLoader.load(folder)
+    let known = Set(pieces)
+    for _ in 0..<2000 {
+      let word = word(8)
+      var expected: [String] = []
+      var rest = Substring(word)
+      while !rest.isEmpty {
+        let prefix = expected.isEmpty ? "" : "##"
+        let lengths = (1...rest.count).reversed()
+        guard let length = lengths.first(where: { known.contains(prefix + rest.prefix($0)) }) else {
+          expected = ["[UNK]"]
+          break
+        }
+        expected.append(prefix + rest.prefix(length))
+        rest = rest.dropFirst(length)
+      }
+      #expect(tokenizer.encode(word).map(tokenizer.piece) == expected)
+    }
+  }
+
   @Test func badFilesAreErrorsThatNameThem() throws {
     let folder = NSTemporaryDirectory() + "isogloss-tokenizer-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
