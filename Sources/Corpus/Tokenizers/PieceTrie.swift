@@ -4,11 +4,18 @@
 /// bytes. A step costs a look into a table at the root, elsewhere a binary search down to eight of them.
 struct PieceTrie: Sendable {
   static let root = 0
-  private var firstChild: [Int32] = []
+  private var nodes: [Node] = []
+  /// By node: the byte that leads to it.
   private var label: [UInt8] = [0]
-  private var values: [Int32] = []
   /// The children of the root by their bytes; 0 where there is none.
   private var children: [Int32] = []
+
+  private struct Node {
+    /// Its children end where those of the next node begin.
+    var firstChild: Int32
+    /// Of the key that ends here; −1 if none does.
+    var value: Int32
+  }
 
   /// Two keys are the same.
   struct Duplicate: Error { var key: [UInt8] }
@@ -35,8 +42,7 @@ struct PieceTrie: Sendable {
             throw Duplicate(key: sorted[start].key)
           }
         }
-        values.append(value)
-        firstChild.append(Int32(label.count))
+        nodes.append(Node(firstChild: Int32(label.count), value: value))
         while start < end {
           let byte = sorted[start].key[depth]
           var stop = start + 1
@@ -49,9 +55,11 @@ struct PieceTrie: Sendable {
       level = next
       depth += 1
     }
-    firstChild.append(Int32(label.count))
+    nodes.append(Node(firstChild: Int32(label.count), value: -1))
     children = .init(repeating: 0, count: 256)
-    for child in firstChild[0]..<firstChild[1] { children[Int(label[Int(child)])] = child }
+    for child in nodes[0].firstChild..<nodes[1].firstChild {
+      children[Int(label[Int(child)])] = child
+    }
     // Eight are looked at together, even behind the last.
     label += [UInt8](repeating: 0, count: 8)
   }
@@ -62,8 +70,8 @@ struct PieceTrie: Sendable {
       let child = Int(children[Int(byte)])
       return child == 0 ? nil : child
     }
-    var low = Int(firstChild[node])
-    var high = Int(firstChild[node + 1])
+    var low = Int(nodes[node].firstChild)
+    var high = Int(nodes[node + 1].firstChild)
     while high - low > 8 {
       let middle = (low + high) >> 1
       if label[middle] <= byte { low = middle } else { high = middle }
@@ -82,7 +90,7 @@ struct PieceTrie: Sendable {
   }
 
   /// The value of the key that ends at `node`; −1 if none does.
-  @inline(__always) func value(_ node: Int) -> Int32 { values[node] }
+  @inline(__always) func value(_ node: Int) -> Int32 { nodes[node].value }
 
   /// The node that `key` leads to; nil if no key begins so.
   func node<Key: Sequence<UInt8>>(of key: Key) -> Int? {
@@ -96,7 +104,7 @@ struct PieceTrie: Sendable {
 
   /// The value of a whole key.
   func value<Key: Sequence<UInt8>>(of key: Key) -> Int32? {
-    guard let node = node(of: key), values[node] >= 0 else { return nil }
-    return values[node]
+    guard let node = node(of: key), value(node) >= 0 else { return nil }
+    return value(node)
   }
 }

@@ -48,16 +48,18 @@ struct Metaspace: Sendable {
   var splits = true
 
   func split(_ part: WordSplitter.Part) -> [WordSplitter.Part] {
-    var text = part.text.map { $0 == " " ? mark : $0 }
-    guard let first = text.first else { return [] }
-    if first != mark, prepending == .always || (prepending == .first && part.opensText) {
-      text.insert(mark, at: 0)
+    guard let first = part.text.first else { return [] }
+    var text: [Unicode.Scalar] = []
+    text.reserveCapacity(part.text.count + 1)
+    let isMarked = first == mark || first == " "
+    if !isMarked, prepending == .always || (prepending == .first && part.opensText) {
+      text.append(mark)
     }
+    for scalar in part.text { text.append(scalar == " " ? mark : scalar) }
     guard splits else { return [WordSplitter.Part(text: text[...], opensText: part.opensText)] }
     var parts: [WordSplitter.Part] = []
     var start = 0
-    for index in text.indices.dropFirst() + [text.count]
-    where index == text.count || text[index] == mark {
+    for index in 1...text.count where index == text.count || text[index] == mark {
       parts.append(
         WordSplitter.Part(text: text[start..<index], opensText: part.opensText))
       start = index
