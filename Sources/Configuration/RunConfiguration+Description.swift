@@ -47,6 +47,15 @@ extension RunConfiguration: CustomStringConvertible {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  /// The first lines of the two descriptions that are not the same, nothing for a line that one lacks; nil
+  /// if all are.
+  package func firstDifference(from other: RunConfiguration) -> (here: String, there: String)? {
+    let lines = [self, other].map { $0.description.split(separator: "\n") }
+    let equal = zip(lines[0], lines[1]).prefix { $0 == $1 }.count
+    let differing = lines.map { equal < $0.count ? String($0[equal].drop { $0 == " " }) : "" }
+    return differing == ["", ""] ? nil : (differing[0], differing[1])
+  }
+
   /// The run as JSON: keys in Hugging Face's spelling, sorted, two spaces of indent. Equal runs give
   /// equal bytes.
   public func json() -> String {

@@ -60,10 +60,25 @@ struct CommandLineTests {
     // The directory holds the run that made the model.
     try expectFailure(["train", config, "max_steps=3"], code: 78, ["already holds a run"])
     try expectFailure(
-      ["train", config, "max_steps=4", "--resume", "auto"], code: 78, ["another config"])
+      ["train", config, "max_steps=4", "--resume", "auto"], code: 78,
+      ["another config", "'max_steps: 3'", "'max_steps: 4'"])
     try expectFailure(
       ["train", config, "--out", small.folder + "/more", "shards=2", "--simulate-ranks", "3"],
       code: 78, ["shards", "set shards to 3"])
+  }
+
+  /// Its run.yaml has none of the keys that came since.
+  @Test func aRunOfAnEarlierVersionIsContinued() throws {
+    let (small, config, _) = try trained()
+    defer { small.remove() }
+    let record = small.folder + "/out/run.yaml"
+    let text = try String(contentsOfFile: record, encoding: .utf8)
+    let lines = text.split(separator: "\n").map { $0.replacing(", initializer: normal", with: "") }
+    let earlier = lines.filter { $0 != "log_gradients: false" }.joined(separator: "\n")
+    #expect(text.utf8.count - earlier.utf8.count > 40)
+    try earlier.write(toFile: record, atomically: true, encoding: .utf8)
+    let outcome = try Program.run(["train", config, "max_steps=3", "--resume", "auto"])
+    #expect(outcome.code == 0, "\(outcome.error)")
   }
 
   @Test func badCheckpointsAreNamedByFileAndTensor() throws {

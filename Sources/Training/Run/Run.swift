@@ -226,7 +226,6 @@ public struct Run {
   private func prepare(_ directory: String, resume: Resume) throws {
     let files = FileManager.default
     let record = directory + "/run.yaml"
-    let text = context.configuration.description
     if files.fileExists(atPath: record) {
       guard resume != .no else {
         throw RunError(
@@ -234,12 +233,14 @@ public struct Run {
           "\(directory) already holds a run; continue it with --resume auto, or set output_dir "
             + "(--out) to another directory")
       }
-      let bytes = try WholeFile.read(record, limit: 16 << 20)
-      guard String(decoding: bytes, as: UTF8.self) == text else {
+      // Read, not compared as text: one of an earlier version lacks the keys that came since.
+      var recorded = try RunConfiguration(recordedIn: directory)
+      recorded.outputDirectory = directory
+      if let (there, here) = recorded.firstDifference(from: context.configuration) {
         throw RunError(
           .configuration,
-          "\(directory) holds a run of another config (compare run.yaml); give the same config to "
-            + "--resume, or set output_dir to another directory")
+          "\(directory) holds a run of another config: run.yaml says '\(there)' where this one says "
+            + "'\(here)'; give the same config to --resume, or set output_dir to another directory")
       }
       for line in try CheckpointDirectory.recover(in: directory) { context.reporter.line(line) }
       for stage in context.configuration.stages {
@@ -259,7 +260,7 @@ public struct Run {
     }
     try makeDirectory(directory)
     // The record first: from now on the directory is this run's.
-    try WholeFile.replace(Array(text.utf8), at: record)
+    try WholeFile.replace(Array(context.configuration.description.utf8), at: record)
     for stage in context.configuration.stages { try makeDirectory(stageDirectory(stage)) }
   }
 
