@@ -13,7 +13,7 @@ struct BertNormalizer: Sendable {
     result.reserveCapacity(text.count)
     for scalar in text {
       if cleansText, BertNormalizer.isDropped(scalar) { continue }
-      if cleansText, BertNormalizer.isBlank(scalar) {
+      if cleansText, scalar.isWhiteSpace {
         result.append(" ")
       } else if spacesIdeographs, BertNormalizer.isIdeograph(scalar) {
         result += [" ", scalar, " "]
@@ -48,10 +48,6 @@ struct BertNormalizer: Sendable {
     case "\u{FFFD}": true
     default: UnicodeVersions.isOther(scalar)
     }
-  }
-
-  private static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
-    scalar.isWhiteSpace
   }
 
   private static func isIdeograph(_ scalar: Unicode.Scalar) -> Bool {

@@ -48,43 +48,8 @@ enum JSONText {
     if case .object(let members) = self { members } else { nil }
   }
   var int: Int? { if case .number(let digits) = self { Int(digits) } else { nil } }
-  /// The number as the Rust library reads it; nil if it is none or infinite.
-  ///
-  /// That library takes the digits as an integer, rounds it, and divides or multiplies by the power of
-  /// ten: with 17 digits the result is often the neighbour of the nearest double.
-  var double: Double? {
-    guard case .number(let digits) = self else { return nil }
-    let value = JSONText.scaled(digits) ?? Double(digits)
-    return value?.isFinite == true ? value : nil
-  }
-
-  /// Nil for integers and for numbers of 19 digits and more or of powers past 22, which round alike.
-  private static func scaled(_ number: String) -> Double? {
-    var digits: UInt64 = 0
-    var (fraction, exponent): (Int?, Int?)
-    scan: for (index, byte) in number.utf8.enumerated() {
-      switch byte {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"):
-        let (tens, isGreat) = digits.multipliedReportingOverflow(by: 10)
-        let (sum, isGreater) = tens.addingReportingOverflow(UInt64(byte - UInt8(ascii: "0")))
-        if isGreat || isGreater { return nil }
-        digits = sum
-        fraction? += 1
-      case UInt8(ascii: "."): fraction = 0
-      case UInt8(ascii: "e"), UInt8(ascii: "E"):
-        guard let written = Int(number.dropFirst(index + 1)) else { return nil }
-        exponent = written
-        break scan
-      default: break  // the sign
-      }
-    }
-    if fraction == nil, exponent == nil { return nil }
-    let (power, overflows) = (exponent ?? 0).subtractingReportingOverflow(fraction ?? 0)
-    guard !overflows, (-22...22).contains(power) else { return nil }
-    let scale = (0..<abs(power)).reduce(1.0) { scale, _ in scale * 10 }  // exact to 10²²
-    let value = power < 0 ? Double(digits) / scale : Double(digits) * scale
-    return number.hasPrefix("-") ? -value : value
-  }
+  /// The number as the Rust library reads it; nil if it is none or too great.
+  var double: Double? { if case .number(let digits) = self { Double(json: digits) } else { nil } }
 }
 
 private struct JSONParser {

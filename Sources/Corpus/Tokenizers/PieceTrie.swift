@@ -5,10 +5,10 @@
 struct PieceTrie: Sendable {
   static let root = 0
   private var nodes: [Node] = []
-  /// By node: the byte that leads to it.
+  /// By node: the byte that leads to it; behind the last eight zeros.
   private var label: [UInt8] = [0]
   /// The children of the root by their bytes; 0 where there is none.
-  private var children: [Int32] = []
+  private var rootChildren: [Int32] = []
 
   private struct Node {
     /// Its children end where those of the next node begin.
@@ -22,7 +22,7 @@ struct PieceTrie: Sendable {
 
   /// Takes distinct keys with values of at least 0.
   ///
-  /// - Complexity: O(`n` log `n`) comparisons of keys. Memory is 9 bytes a node, room for two levels of nodes, and
+  /// - Complexity: O(`n` log `n`) comparisons of keys. Memory is 9 bytes a node, 25 while they grow, room for two levels of nodes, and
   ///   the keys in order.
   init(_ pieces: [(key: [UInt8], value: Int32)]) throws(Duplicate) {
     let sorted = pieces.sorted { $0.key.lexicographicallyPrecedes($1.key) }
@@ -56,18 +56,18 @@ struct PieceTrie: Sendable {
       depth += 1
     }
     nodes.append(Node(firstChild: Int32(label.count), value: -1))
-    children = .init(repeating: 0, count: 256)
+    rootChildren = .init(repeating: 0, count: 256)
     for child in nodes[0].firstChild..<nodes[1].firstChild {
-      children[Int(label[Int(child)])] = child
+      rootChildren[Int(label[Int(child)])] = child
     }
-    // Eight are looked at together, even behind the last.
+    // A step looks at eight together.
     label += [UInt8](repeating: 0, count: 8)
   }
 
   /// The node that `byte` leads to; nil if no key goes on so.
   @inline(__always) func step(_ node: Int, _ byte: UInt8) -> Int? {
     if node == PieceTrie.root {
-      let child = Int(children[Int(byte)])
+      let child = Int(rootChildren[Int(byte)])
       return child == 0 ? nil : child
     }
     var low = Int(nodes[node].firstChild)

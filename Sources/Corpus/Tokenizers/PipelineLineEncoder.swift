@@ -75,6 +75,8 @@ struct PipelineLineEncoder: LineEncoder {
     while let scalar = iterator.next() { scalars.append(scalar) }
     guard let normalized = words.normalized(scalars) else { return false }
     tokenizer.encode(normalized: normalized, opensText: true, room: &room, into: &result)
+    // What a very long word needed is not kept.
+    if word.count > 1 << 16 { room = .init() }
     return true
   }
 }
@@ -88,7 +90,7 @@ private struct RegularWords {
   private let stages: PipelineTokenizer.Stages
   /// Those that change words.
   private var normalizers: [Normalizer] = []
-  /// What they leave before each word.
+  /// What stands before a word alone when the stages are done.
   private var prefix: [Unicode.Scalar] = []
   private var mark: Unicode.Scalar = "▁"
 

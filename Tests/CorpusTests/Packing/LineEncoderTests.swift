@@ -45,7 +45,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["sentencepiece", "unigram", "xlmr", "uncased", "cased"])
+  @Test(arguments: ["sentencepiece", "unigram", "xlmr", "uncased", "cased", "bpe"])
   func linesAreEncodedAsByTheTokenizer(name: String) throws {
     try check(fixture(name))
   }
@@ -83,6 +83,14 @@ import Testing
     #expect(differing(lines(count: 3000, seed: 1), tokenizer) == [])
     #expect(
       differing(["", " ", "\u{0}", "a\u{0}b", "  a  b ", "▁", "a\u{0} the the"], tokenizer) == [])
+    // One encoder for all: words that differ in their length or in zero bytes alone, and the ends of places.
+    let word = String(repeating: "abcdefgh", count: 5)
+    let awkward = [
+      "a a\u{0} a\u{0}\u{0} a a\u{0}", "a\r\nb a\r b", "é\r\n é é\r", "the\u{301} the \u{301}the",
+      [7, 8, 9, 15, 16, 17, 23, 24, 25, 30, 31, 32, 33].map { String(word.prefix($0)) }
+        .joined(separator: " "),
+    ]
+    #expect(differing(awkward + awkward, tokenizer) == [])
     // The sum of scores grows over a long line, and with it how it is rounded.
     let long = lines(count: 500, seed: 2).joined(separator: " ")
     #expect(differing([long, long], tokenizer) == [])

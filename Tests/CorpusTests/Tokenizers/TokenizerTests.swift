@@ -171,6 +171,28 @@ import Testing
     }
   }
 
+  /// What the Rust library (tokenizers 0.23) makes of a score that a file has.
+  @Test(arguments: [
+    ("-96.4341925412248244757710465e-16", 0xBD05_B70D_7EED_6B8E),
+    ("-52.622e37", 0xC7F8_BE24_918B_9F63), ("72.174104090161033962e-15", 0x3D34_50B1_3A16_2644),
+    ("86.324682034176848787e+10", 0x4269_1FB0_A47E_B898),
+    ("-79.3169861443680387e-40", 0xB805_9796_517E_8463),
+    ("57.28576139634101908421859468", 0x404C_A493_D455_DF3B),
+    ("123456789012345678901234.5", 0x44BA_249B_1F10_A06C),
+    ("99999999999999999999.25e-3", 0x4376_3457_85D8_A000),
+    ("18446744073709551616.0", 0x43F0_0000_0000_0000), ("1.5E-300", 0x01B0_1297_D23A_B682),
+    ("0.000000000000000000000000000001234567", 0x39B9_0A3D_04E1_EA5B),
+    ("1.2345678901234567e-310", 0x0000_16B9_F4D3_CD48), ("-7", 0xC01C_0000_0000_0000),
+    ("0e99999999999999999999", 0), ("1e-99999999999999999999", 0),
+  ])
+  func numbersAreReadAsByTheRustLibrary(text: String, bits: UInt64) {
+    #expect(Double(json: text)?.bitPattern == bits)
+  }
+
+  @Test func numbersThatAreTooGreatAreNone() {
+    #expect(["1e309", "-1e99999999999999999999", "18e307"].compactMap(Double.init(json:)) == [])
+  }
+
   @Test func badFilesAreErrorsThatNameThem() throws {
     let folder = NSTemporaryDirectory() + "isogloss-tokenizer-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
