@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports point down: C leaves, then Determinism, then Tensors | Corpus | Collectives | Checkpoints |
-// Configuration, then Model, Training and the command line.
+// Configuration, then Model, Training and Commands, then the program.
 let strict: [SwiftSetting] = [
   .strictMemorySafety(), .treatAllWarnings(as: .error),
   .enableUpcomingFeature("InternalImportsByDefault"),
@@ -55,15 +55,14 @@ let package = Package(
       [
         "Model", "Tensors", "Corpus", "Collectives", "Checkpoints", "Configuration", "Determinism",
       ]),
+    library(
+      "Commands",
+      [
+        "Training", "Tensors", "Corpus", "Collectives", "Checkpoints", "Configuration", "CLinux",
+      ]),
 
     // MARK: The program
-    .executableTarget(
-      name: "isogloss",
-      dependencies: [
-        "Training", "Model", "Tensors", "Corpus", "Collectives", "Checkpoints", "Configuration",
-        "Determinism", "CLinux",
-      ],
-      swiftSettings: strict),
+    .executableTarget(name: "isogloss", dependencies: ["Commands"], swiftSettings: strict),
 
     // MARK: Tests
     .target(

@@ -72,8 +72,8 @@ public struct UsageError: Error, Equatable, CustomStringConvertible {
   public var description: String { "\(message) (see \(command) --help)".onOneLine }
 }
 
-/// A command: what it takes, from which its help and its parsing both come.
-public struct Command: Sendable, Equatable {
+/// A command: its words, from which both its help and its parsing come, and its work.
+public struct Command: Sendable {
   /// One word or two: `train`, `checkpoint inspect`.
   public var name: String
   /// One sentence.
@@ -82,11 +82,13 @@ public struct Command: Sendable, Equatable {
   public var options: [Option]
   /// Paragraphs below the options in help.
   public var notes: [String]
+  /// Does the command's work.
+  public var run: @Sendable (ParsedArguments) throws -> Void
 
   /// - Precondition: Names differ, and only the last positional takes several words or none.
   public init(
     _ name: String, _ summary: String, positionals: [Positional] = [], options: [Option] = [],
-    notes: [String] = []
+    notes: [String] = [], run: @escaping @Sendable (ParsedArguments) throws -> Void
   ) {
     precondition(
       Set(options.map(\.name)).count == options.count, "\(name) has two options of one name")
@@ -98,6 +100,7 @@ public struct Command: Sendable, Equatable {
     self.positionals = positionals
     self.options = options
     self.notes = notes
+    self.run = run
   }
 
   /// Takes the words behind the command's name apart.
@@ -281,10 +284,10 @@ public struct ParsedArguments: Sendable, Equatable {
 }
 
 /// A program of several commands.
-public struct CommandTree: Sendable, Equatable {
+public struct CommandTree: Sendable {
   /// What a whole command line asks for.
-  public enum Request: Sendable, Equatable {
-    case run(ParsedArguments)
+  public enum Request: Sendable {
+    case run(Command, ParsedArguments)
     /// Help to print on standard output.
     case help(String)
   }
@@ -317,7 +320,8 @@ public struct CommandTree: Sendable, Equatable {
       let called = words.prefix(count).joined(separator: " ")
       guard let command = commands.first(where: { $0.name == called }) else { continue }
       let arguments = try command.parse(Array(words.dropFirst(count)), program: name)
-      return arguments.isHelpRequested ? .help(command.help(program: name)) : .run(arguments)
+      return arguments.isHelpRequested
+        ? .help(command.help(program: name)) : .run(command, arguments)
     }
     let group = commands.filter { $0.name.hasPrefix(first + " ") }
     if group.isEmpty {

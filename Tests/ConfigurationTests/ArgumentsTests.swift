@@ -15,22 +15,28 @@ private let train = Command(
       "Prints machine-readable lines on standard output, one for each interval of a run's log."),
     Option("tag", value: "WORD", isRepeated: true, "A word to remember."),
     Option("data", value: "FILE", takesMany: true, "Files."),
-  ], notes: ["Paths in overrides are relative to the file's folder."])
+  ], notes: ["Paths in overrides are relative to the file's folder."], run: { _ in })
 
 private let program = CommandTree(
   "isogloss", "Trains multilingual encoders.",
   commands: [
     train,
-    Command("checkpoint inspect", "Shows a checkpoint.", positionals: [Positional("DIR", "It.")]),
-    Command("checkpoint verify", "Checks a checkpoint.", positionals: [Positional("DIR", "It.")]),
     Command(
-      "score", "Scores.", positionals: [Positional("FILE", count: .atLeastOne, "Files to score.")]),
+      "checkpoint inspect", "Shows a checkpoint.", positionals: [Positional("DIR", "It.")],
+      run: { _ in }),
     Command(
-      "doctor", "Looks around.", positionals: [Positional("DIR", count: .optional, "Where.")]),
+      "checkpoint verify", "Checks a checkpoint.", positionals: [Positional("DIR", "It.")],
+      run: { _ in }),
+    Command(
+      "score", "Scores.", positionals: [Positional("FILE", count: .atLeastOne, "Files to score.")],
+      run: { _ in }),
+    Command(
+      "doctor", "Looks around.", positionals: [Positional("DIR", count: .optional, "Where.")],
+      run: { _ in }),
   ])
 
 private func run(_ words: String...) throws -> ParsedArguments {
-  guard case .run(let arguments) = try program.parse(words) else {
+  guard case .run(_, let arguments) = try program.parse(words) else {
     throw UsageError("help", command: "")
   }
   return arguments

@@ -1,0 +1,56 @@
+import Configuration
+import Corpus
+import Foundation
+import Tensors
+import Training
+
+/// `isogloss bench predict`: words a second of tagging.
+enum BenchPredictCommand {
+  static let command = Command(
+    "bench predict",
+    "Measures how fast a checkpoint tags files; loading the model and reading the files are not timed.",
+    positionals: [Positional("CHECKPOINT", "A directory with a token classifier.")],
+    options: [
+      Option("data", value: "FILE", takesMany: true, "CoNLL or JSON-lines files."),
+      Option("language", value: "CODE", "Whose head to use, if the model has one a language."),
+      .precision,
+      Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
+      Option("profile", "Prints what each operation took and its share of this machine's peak."),
+      Option("trace", value: "FILE", "Writes the operations as a trace that Perfetto opens."),
+      Option("json", "Prints one JSON line on standard output."),
+    ], run: run)
+
+  static func run(_ arguments: ParsedArguments) throws {
+    let files = arguments.values("data")
+    guard !files.isEmpty else {
+      throw UsageError("--data is missing: the files to tag", command: "isogloss bench predict")
+    }
+    let loaded = try LoadedModel(directory: arguments.positional("CHECKPOINT"))
+    let workspace = try Workspace.chosen(by: arguments)
+    defer { workspace.stop() }
+    let head = try loaded.head(of: arguments.value("language"))
+    let sentences = try files.flatMap { try SentenceReader.read($0, tagged: false) }
+    let words = sentences.reduce(0) { $0 + $1.words.count }
+    let profiling = try Profiling(arguments, on: workspace)
+    workspace.profile = profiling?.profile
+    let seconds = try Measured.seconds {
+      let split = try Split(
+        sentences, labels: nil, tokenizer: loaded.tokenizer, shape: loaded.window)
+      loaded.tagger(head: head, workspace: workspace).predict(
+        split, language: 0, parameters: loaded.model.parameters
+      ) { _, _, _ in }
+    }
+    try profiling?.report(seconds: seconds)
+    let fields = [
+      "\"stack\": \"isogloss \(ProcessFacts.programVersion)\"",
+      "\"precision\": \"\(workspace.precision.rawValue)\"",
+      "\"kernels\": \"\(workspace.kernels.name)\"", "\"threads\": \(workspace.threadCount)",
+      "\"words_per_s\": \(Int(Double(words) / seconds))",
+      "\"peak_gb\": \(String(format: "%.3f", Measured.peakBytes / 1e9))",
+    ]
+    print(
+      arguments.has("json")
+        ? "{\(fields.joined(separator: ", "))}"
+        : fields.map { $0.replacingOccurrences(of: "\"", with: "") }.joined(separator: "\n"))
+  }
+}

@@ -1,0 +1,99 @@
+import Collectives
+import Configuration
+import Corpus
+import Foundation
+import Tensors
+import Training
+
+/// `isogloss bench train`: the speed of a training step.
+enum BenchTrainCommand {
+  static let command = Command(
+    "bench train", "Measures training steps on real sentences, from random weights of a shape.",
+    options: [
+      Option("shape", value: "mini|base", default: "mini", "6 × 384, or XLM-R base."),
+      Option("data", value: "FILE", takesMany: true, "CoNLL or JSON-lines files."),
+      Option("tokenizer", value: "SP.model", "A tokenizer whose ids fit the shape's vocabulary."),
+      .precision,
+      Option(
+        "gradient-dtype", value: "fp32|bf16", default: "fp32", "How gradients travel between ranks."
+      ),
+      Option("shard-optimizer", "Each rank updates its share of the weights."),
+      Option("batch-size", value: "N", default: "32", "Sentences a step for each rank."),
+      Option("steps", value: "N", default: "20", "Steps that are timed, after three that are not."),
+      Option("length", value: "N", "Makes every sequence N tokens, cut from one stream."),
+      Option("threads", value: "N", default: "as train", "Threads of each rank."),
+      Option("profile", "Prints what each operation took and its share of this machine's peak."),
+      Option("trace", value: "FILE", "Writes the operations as a trace that Perfetto opens."),
+      Option(
+        "task-graph", value: "N",
+        "Cuts operations for N workers and prints their tasks, serial parts and time with so many."),
+      Option("json", "Prints one JSON line on standard output."),
+    ], run: run)
+
+  static func run(_ arguments: ParsedArguments) throws {
+    let files = arguments.values("data")
+    guard !files.isEmpty, let path = arguments.value("tokenizer") else {
+      throw UsageError("--data and --tokenizer are needed", command: "isogloss bench train")
+    }
+    let shape = try arguments.choice("shape", of: ["mini", "base"]) ?? "mini"
+    let communicator = try Ranks.join(timeoutSeconds: 1800)
+    let workspace = try Workspace.chosen(by: arguments)
+    defer { workspace.stop() }
+    let sentences = try files.flatMap { try SentenceReader.read($0, tagged: false) }
+    let bench = TrainingBench(
+      shape: shape == "base" ? .base : .mini,
+      batchSize: try arguments.integer("batch-size", in: 1...1_000_000) ?? 32,
+      steps: try arguments.integer("steps", in: 1...1_000_000) ?? 20,
+      length: try arguments.integer("length", in: 3...512),
+      gradientType: try arguments.choice("gradient-dtype", of: ["fp32", "bf16"])
+        .flatMap(GradientType.init) ?? .fp32,
+      shardOptimizer: arguments.has("shard-optimizer"))
+    let profiling = try Profiling(arguments, on: workspace, over: communicator)
+    let workers = try arguments.integer("task-graph", in: 1...4096)
+    let profile = profiling?.profile ?? (workers == nil ? nil : Profile())
+    if let workers {
+      workspace.workers = workers
+      profile?.graph = TaskGraph()
+    }
+    let result = try bench.run(
+      sentences: sentences, tokenizer: try TokenizerLoader.load(path), communicator: communicator,
+      workspace: workspace, started: ProcessFacts.start, profile: profile)
+    let seconds = result.stepMilliseconds * Double(bench.steps) / 1000
+    try profiling?.report(seconds: seconds)
+    if communicator.rank == 0 {
+      if let workers, let profile, let graph = profile.graph {
+        let table = graph.table(workers: workers, operations: profile.rows, total: seconds)
+        FileHandle.standardError.write(Data(table.utf8))
+      }
+    }
+    // The peak of every rank: memory of several ranks is their sum.
+    var peak = [Measured.peakBytes]
+    try communicator.allReduce(&peak, .sum)
+    let moments = try communicator.allGather(
+      [result.denseMoments, result.rowMoments].map(Int64.init))
+    if communicator.rank == 0 {
+      let fields = [
+        "\"stack\": \"isogloss \(ProcessFacts.programVersion)\"", "\"shape\": \"\(shape)\"",
+        "\"precision\": \"\(workspace.precision.rawValue)\"",
+        "\"kernels\": \"\(workspace.kernels.name)\"",
+        "\"threads\": \(workspace.threadCount)", "\"world\": \(communicator.size)",
+        "\"loss\": \(String(format: "%.5f", result.loss))",
+        "\"real_tokens_per_s\": \(Int(result.realTokensPerSecond))",
+        "\"step_ms\": \(String(format: "%.1f", result.stepMilliseconds))",
+        "\"peak_gb\": \(String(format: "%.3f", peak[0] / 1e9))",
+        "\"first_step_s\": \(String(format: "%.2f", result.firstStepSeconds))",
+        "\"bytes_sent_per_step\": \(result.bytesSentPerStep)",
+        "\"exposed_ms\": \(String(format: "%.1f", result.exposedMilliseconds))",
+        "\"tokens_per_step\": \(result.tokensPerStep)",
+        "\"touched_rows\": \(result.touchedRows)",
+        "\"dense_moments_by_rank\": \(moments.map { $0[0] })",
+        "\"row_moments_by_rank\": \(moments.map { $0[1] })",
+      ]
+      print(
+        arguments.has("json")
+          ? "{\(fields.joined(separator: ", "))}"
+          : fields.map { $0.replacingOccurrences(of: "\"", with: "") }.joined(separator: "\n"))
+    }
+    try Ranks.leave()
+  }
+}

@@ -1,0 +1,72 @@
+import Configuration
+import Corpus
+import Foundation
+import Tensors
+import Training
+
+/// `isogloss fill-mask`: what a masked language model guesses behind the masks of lines of text.
+enum FillMaskCommand {
+  static let command = Command(
+    "fill-mask",
+    "Prints the likeliest tokens for each mask in the lines of standard input, as transformers' fill-mask.",
+    positionals: [Positional("CHECKPOINT", "A directory with a masked language model.")],
+    options: [
+      Option("top", value: "N", default: "5", "Tokens for each mask."),
+      .precision,
+      Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
+      Option("json", "Prints one JSON object a guess."),
+    ],
+    notes: ["Masks are written as the tokenizer spells them: <mask> or [MASK]."], run: run)
+
+  private struct Line: Encodable {
+    var line: Int
+    var mask: Int
+    var score: Double
+    var token: Int32
+    var tokenText: String
+
+    enum CodingKeys: String, CodingKey {
+      case line, mask, score, token
+      case tokenText = "token_str"
+    }
+  }
+
+  static func run(_ arguments: ParsedArguments) throws {
+    let count = try arguments.integer("top", in: 1...10_000) ?? 5
+    let filler = try MaskFiller(directory: arguments.positional("CHECKPOINT"))
+    let workspace = try Workspace.chosen(by: arguments)
+    defer { workspace.stop() }
+    var lines = LineReader()
+    var number = 0
+    while let bytes = lines.next() {
+      number += 1
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw CorpusError(.data, "standard input", line: number, "is not UTF-8")
+      }
+      let found: [[MaskFiller.Guess]]
+      do {
+        found = try filler.guesses(text, count: count, in: workspace)
+      } catch {
+        throw CorpusError(.data, "standard input", line: number, error.message)
+      }
+      if found.isEmpty {
+        throw CorpusError(
+          .data, "standard input", line: number, "has no \(filler.mask); write one where to guess")
+      }
+      for (mask, guesses) in found.enumerated() {
+        if !arguments.has("json") { print("line \(number), mask \(mask + 1): \(text)") }
+        for guess in guesses {
+          if arguments.has("json") {
+            let line = Line(
+              line: number, mask: mask + 1, score: guess.score, token: guess.id,
+              tokenText: guess.piece)
+            try JSONLine.print(line)
+          } else {
+            print("  \(String(format: "%.4f", guess.score))  \(guess.piece)")
+          }
+        }
+      }
+    }
+    try filler.confirmUnwritten()
+  }
+}

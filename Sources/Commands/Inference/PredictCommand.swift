@@ -1,0 +1,134 @@
+import Checkpoints
+import Configuration
+import Corpus
+import Foundation
+import Tensors
+import Training
+
+/// `isogloss predict`: CoNLL in, CoNLL out.
+enum PredictCommand {
+  static let command = Command(
+    "predict", "Tags the words of a file with a checkpoint: words in, words and tags out.",
+    positionals: [Positional("CHECKPOINT", count: .one, "A directory with a token classifier.")],
+    options: [
+      Option("input", value: "FILE", "CoNLL or JSON lines; tags are not needed and are ignored."),
+      Option("output", value: "FILE", default: "standard output", "Token TAB tag."),
+      Option(
+        "logits", value: "FILE",
+        "Also writes the scores: one fp32 tensor `logits` of [words, labels], in safetensors."),
+      Option("language", value: "CODE", "Whose head to use, if the model has one a language."),
+      Option("token-column", value: "N", default: "0", "Column of the token in CoNLL files."),
+      .precision,
+      Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
+    ], run: run)
+
+  static func run(_ arguments: ParsedArguments) throws {
+    guard let input = arguments.value("input") else {
+      throw UsageError("--input is missing: the file to tag", command: "isogloss predict")
+    }
+    let columns = ColumnChoice(
+      token: try arguments.integer("token-column", in: -1000...1000) ?? 0, tag: -1)
+    let loaded = try LoadedModel(directory: arguments.positional("CHECKPOINT"))
+    let workspace = try Workspace.chosen(by: arguments)
+    defer { workspace.stop() }
+    let head = try loaded.head(of: arguments.value("language"))
+    let labels = loaded.model.labels[head].labels
+    let tagger = loaded.tagger(head: head, workspace: workspace)
+    let output = try TextOutput(arguments.value("output"))
+    let logits = arguments.value("logits")
+
+    /// Tags the file part by part; `each` gets the logits of a part's words in order.
+    func tag(logits: Bool, _ each: ([Float]) throws -> Void) throws {
+      var stream = try SentenceStream(input, columns: columns)
+      while let sentences = try stream.next() {
+        let split = try Split(
+          sentences, labels: nil, tokenizer: loaded.tokenizer, shape: loaded.window)
+        var tags = [[Int32]](repeating: [], count: sentences.count)
+        var scores = [[Float]](repeating: [], count: sentences.count)
+        tagger.predict(
+          split, language: 0, parameters: loaded.model.parameters, logits: logits
+        ) { sentence, found, rows in
+          tags[sentence] = Array(found)
+          scores[sentence] = Array(rows.joined())
+        }
+        var text = ""
+        for (sentence, found) in zip(sentences, tags) {
+          for (word, label) in zip(sentence.words, found) {
+            text += "\(word)\t\(labels[Int(label)])\n"
+          }
+          text += "\n"
+        }
+        try output.write(text)
+        try each(Array(scores.joined()))
+      }
+    }
+    guard let logits else {
+      try tag(logits: false) { _ in }
+      try loaded.model.confirmUnwritten()
+      try output.finish()
+      return
+    }
+    // The file's header says how many words there are: they are counted first.
+    var words = 0
+    var stream = try SentenceStream(input, columns: columns)
+    while let sentences = try stream.next() { words += sentences.reduce(0) { $0 + $1.words.count } }
+    var failure: (any Error)?
+    do {
+      try SafetensorsWriter.write(to: logits, [.init("logits", [words, labels.count])]) {
+        (writer) throws(CheckpointError) in
+        do {
+          try tag(logits: true) { rows in try writer.append("logits", rows.span) }
+          try loaded.model.confirmUnwritten()
+        } catch {
+          failure = error
+          throw CheckpointError(.io, logits, "not written")
+        }
+      }
+    } catch {
+      throw failure ?? error
+    }
+    try output.finish()
+  }
+}
+
+/// Text that goes to standard output as it comes, or to a file that is whole or not there.
+private final class TextOutput {
+  private let path: String?
+  private let partial: String
+  private let file: FileHandle
+
+  init(_ path: String?) throws {
+    self.path = path
+    partial = (path ?? "") + ".partial-\(getpid())"
+    guard path != nil else {
+      file = .standardOutput
+      return
+    }
+    guard FileManager.default.createFile(atPath: partial, contents: nil),
+      let file = FileHandle(forWritingAtPath: partial)
+    else { throw RunError(.io, "\(path ?? "") cannot be written; check the folder") }
+    self.file = file
+  }
+
+  deinit {
+    if path != nil { try? FileManager.default.removeItem(atPath: partial) }
+  }
+
+  func write(_ text: String) throws {
+    do {
+      try file.write(contentsOf: Data(text.utf8))
+    } catch {
+      throw RunError(
+        .io, "\(path ?? "standard output") cannot be written: \(error.localizedDescription)")
+    }
+  }
+
+  /// Puts the file in its place.
+  func finish() throws {
+    guard let path else { return }
+    try? file.close()
+    guard unsafe rename(partial, path) == 0 else {
+      throw RunError(.io, "\(path) cannot be written; check the folder")
+    }
+  }
+}

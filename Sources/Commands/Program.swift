@@ -1,0 +1,61 @@
+import Configuration
+import Glibc
+
+/// The program `isogloss`: its commands, and what an executable does with them.
+///
+/// An executable is `Program().main()` and nothing else.
+public struct Program {
+  public init() {}
+
+  /// Made when the process has started as ``main()`` says, not before.
+  private var commands: CommandTree {
+    CommandTree(
+      "isogloss",
+      "Trains multilingual encoders, data-parallel over MPI ranks. --version prints its version.",
+      commands: [
+        SampleCommand.command, TrainCommand.command, ReplayCommand.command, EstimateCommand.command,
+        EvaluateCommand.command, PredictCommand.command, FillMaskCommand.command,
+        ScoreCommand.command, TokenizerTrainCommand.command, TokenizerCommand.encode,
+        TokenizerCommand.compare, DataCommand.pack,
+        InspectCommand.command, InspectCommand.lineage, InspectCommand.card,
+        VerifyCommand.command, VerifyCommand.keygen, VerifyCommand.sign,
+        DeltaCommand.diff, DeltaCommand.apply, MergeCommand.command,
+        StoreCommand.push, StoreCommand.pull, StoreCommand.list,
+        BenchTrainCommand.command, BenchMLMCommand.command, BenchPredictCommand.command,
+        BenchKernelsCommand.command,
+        BenchCollectivesCommand.command,
+        DoctorCommand.command,
+      ])
+  }
+
+  /// Runs the command line of this process, and ends the process with the command's exit code.
+  public func main() -> Never {
+    // Kernels and libraries choose by the same name: OpenBLAS reads its own variable when it is loaded.
+    LibraryChoice.applyForcedKernels()
+    Guardian.start(arguments: CommandLine.arguments)
+    Signals.watch()
+    ProcessFacts.recordStart()
+    do {
+      try run(Array(CommandLine.arguments.dropFirst()))
+    } catch {
+      Failure.end(error)
+    }
+    exit(0)
+  }
+
+  /// - Parameter words: Those behind the program's name.
+  private func run(_ words: [String]) throws {
+    if words.first == "--version" {
+      print("isogloss \(ProcessFacts.programVersion)")
+      return
+    }
+    if words.contains("--help-config") {
+      print(RunConfiguration.reference, terminator: "")
+      return
+    }
+    switch try commands.parse(words) {
+    case .help(let text): print(text, terminator: "")
+    case .run(let command, let arguments): try command.run(arguments)
+    }
+  }
+}
