@@ -20,6 +20,19 @@ enum BenchCollectivesCommand {
         + "rank. A barrier of no bytes is the time of a small message."
     ], run: run)
 
+  private struct Row: Encodable {
+    var collective: String
+    var ranks: Int
+    var bytes: Int
+    var milliseconds: Double
+    var megabytesPerSecond: Double
+
+    enum CodingKeys: String, CodingKey {
+      case collective, ranks, bytes, milliseconds
+      case megabytesPerSecond = "mb_per_s"
+    }
+  }
+
   static func run(_ arguments: ParsedArguments) throws {
     let asked = try arguments.values("bytes").map { text in
       guard let bytes = Int(text), (4...1 << 32).contains(bytes) else {
@@ -49,12 +62,17 @@ enum BenchCollectivesCommand {
       let seconds = try communicator.allReduce(times[times.count / 2], .max)
       guard communicator.rank == 0 else { return }
       let rate = sent / seconds / 1e6
-      let padded = name + String(repeating: " ", count: max(1, 26 - name.count))
-      print(
-        isJSON
-          ? "{\"collective\": \"\(name)\", \"ranks\": \(communicator.size), \"bytes\": \(bytes), "
-            + String(format: "\"milliseconds\": %.3f, \"mb_per_s\": %.1f}", seconds * 1e3, rate)
-          : padded + String(format: "%11d bytes %10.3f ms %9.1f MB/s", bytes, seconds * 1e3, rate))
+      if isJSON {
+        try JSONLine.print(
+          Row(
+            collective: name, ranks: communicator.size, bytes: bytes,
+            milliseconds: (seconds * 1e3).rounded(decimals: 3),
+            megabytesPerSecond: rate.rounded(decimals: 1)))
+      } else {
+        let padded = name + String(repeating: " ", count: max(1, 26 - name.count))
+        print(
+          padded + String(format: "%11d bytes %10.3f ms %9.1f MB/s", bytes, seconds * 1e3, rate))
+      }
     }
 
     let size = communicator.size

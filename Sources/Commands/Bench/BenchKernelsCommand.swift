@@ -9,19 +9,40 @@ enum BenchKernelsCommand {
     "Measures every kernel of every table that this processor runs, on one thread and data in the caches.",
     options: [Option("json", "Prints JSON lines.")], run: run)
 
-  static func run(_ arguments: ParsedArguments) throws {
-    for table in KernelTable.runnable {
-      for speed in table.speeds() { print(arguments.has("json") ? json(speed) : line(speed)) }
+  private struct Row: Encodable {
+    var table: String
+    var kernel: String
+    var shape: String
+    var microseconds: Double
+    var gigaflops: Double?
+    var gigabytes: Double?
+
+    enum CodingKeys: String, CodingKey {
+      case table, kernel, shape, microseconds
+      case gigaflops = "gflop_per_s"
+      case gigabytes = "gb_per_s"
+    }
+
+    init(_ speed: KernelSpeed) {
+      table = speed.table
+      kernel = speed.kernel
+      shape = speed.shape
+      microseconds = (speed.nanoseconds / 1e3).rounded(decimals: 3)
+      gigaflops = speed.gigaflops?.rounded(decimals: 2)
+      gigabytes = speed.gigabytes?.rounded(decimals: 2)
     }
   }
 
-  private static func json(_ speed: KernelSpeed) -> String {
-    let rate =
-      speed.gigaflops.map { String(format: "\"gflop_per_s\": %.2f", $0) }
-      ?? String(format: "\"gb_per_s\": %.2f", speed.gigabytes ?? 0)
-    return "{\"table\": \"\(speed.table)\", \"kernel\": \"\(speed.kernel)\", "
-      + "\"shape\": \"\(speed.shape)\", "
-      + String(format: "\"microseconds\": %.3f, ", speed.nanoseconds / 1e3) + "\(rate)}"
+  static func run(_ arguments: ParsedArguments) throws {
+    for table in KernelTable.runnable {
+      for speed in table.speeds() {
+        if arguments.has("json") {
+          try JSONLine.print(Row(speed))
+        } else {
+          print(line(speed))
+        }
+      }
+    }
   }
 
   private static func line(_ speed: KernelSpeed) -> String {

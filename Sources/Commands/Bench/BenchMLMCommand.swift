@@ -51,20 +51,17 @@ enum BenchMLMCommand {
     var peak = [Measured.peakBytes]
     try communicator.allReduce(&peak, .sum)
     if communicator.rank == 0 {
-      let fields = [
-        "\"stack\": \"isogloss \(ProcessFacts.programVersion)\"",
-        "\"precision\": \"\(workspace.precision.rawValue)\"",
-        "\"kernels\": \"\(workspace.kernels.name)\"",
-        "\"threads\": \(workspace.threadCount)", "\"world\": \(communicator.size)",
-        "\"real_tokens_per_s\": \(Int(result.realTokensPerSecond))",
-        "\"step_ms\": \(String(format: "%.1f", result.stepMilliseconds))",
-        "\"peak_gb\": \(String(format: "%.3f", peak[0] / 1e9))",
-        "\"loss\": \(String(format: "%.4f", result.loss))",
-      ]
-      print(
-        arguments.has("json")
-          ? "{\(fields.joined(separator: ", "))}"
-          : fields.map { $0.replacingOccurrences(of: "\"", with: "") }.joined(separator: "\n"))
+      let report = BenchReport([
+        "stack": .text("isogloss \(ProcessFacts.programVersion)"),
+        "precision": .text(workspace.precision.rawValue),
+        "kernels": .text(workspace.kernels.name),
+        "threads": .count(workspace.threadCount), "world": .count(communicator.size),
+        "real_tokens_per_s": .count(Int(result.realTokensPerSecond)),
+        "step_ms": .measured(result.stepMilliseconds, decimals: 1),
+        "peak_gb": .measured(peak[0] / 1e9, decimals: 3),
+        "loss": .measured(result.loss, decimals: 4),
+      ])
+      try report.print(asJSON: arguments.has("json"))
     }
     try Ranks.leave()
   }

@@ -41,16 +41,13 @@ enum BenchPredictCommand {
       ) { _, _, _ in }
     }
     try profiling?.report(seconds: seconds)
-    let fields = [
-      "\"stack\": \"isogloss \(ProcessFacts.programVersion)\"",
-      "\"precision\": \"\(workspace.precision.rawValue)\"",
-      "\"kernels\": \"\(workspace.kernels.name)\"", "\"threads\": \(workspace.threadCount)",
-      "\"words_per_s\": \(Int(Double(words) / seconds))",
-      "\"peak_gb\": \(String(format: "%.3f", Measured.peakBytes / 1e9))",
-    ]
-    print(
-      arguments.has("json")
-        ? "{\(fields.joined(separator: ", "))}"
-        : fields.map { $0.replacingOccurrences(of: "\"", with: "") }.joined(separator: "\n"))
+    let report = BenchReport([
+      "stack": .text("isogloss \(ProcessFacts.programVersion)"),
+      "precision": .text(workspace.precision.rawValue),
+      "kernels": .text(workspace.kernels.name), "threads": .count(workspace.threadCount),
+      "words_per_s": .count(Int(Double(words) / seconds)),
+      "peak_gb": .measured(Measured.peakBytes / 1e9, decimals: 3),
+    ])
+    try report.print(asJSON: arguments.has("json"))
   }
 }

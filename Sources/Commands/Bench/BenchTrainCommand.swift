@@ -72,27 +72,24 @@ enum BenchTrainCommand {
     let moments = try communicator.allGather(
       [result.denseMoments, result.rowMoments].map(Int64.init))
     if communicator.rank == 0 {
-      let fields = [
-        "\"stack\": \"isogloss \(ProcessFacts.programVersion)\"", "\"shape\": \"\(shape)\"",
-        "\"precision\": \"\(workspace.precision.rawValue)\"",
-        "\"kernels\": \"\(workspace.kernels.name)\"",
-        "\"threads\": \(workspace.threadCount)", "\"world\": \(communicator.size)",
-        "\"loss\": \(String(format: "%.5f", result.loss))",
-        "\"real_tokens_per_s\": \(Int(result.realTokensPerSecond))",
-        "\"step_ms\": \(String(format: "%.1f", result.stepMilliseconds))",
-        "\"peak_gb\": \(String(format: "%.3f", peak[0] / 1e9))",
-        "\"first_step_s\": \(String(format: "%.2f", result.firstStepSeconds))",
-        "\"bytes_sent_per_step\": \(result.bytesSentPerStep)",
-        "\"exposed_ms\": \(String(format: "%.1f", result.exposedMilliseconds))",
-        "\"tokens_per_step\": \(result.tokensPerStep)",
-        "\"touched_rows\": \(result.touchedRows)",
-        "\"dense_moments_by_rank\": \(moments.map { $0[0] })",
-        "\"row_moments_by_rank\": \(moments.map { $0[1] })",
-      ]
-      print(
-        arguments.has("json")
-          ? "{\(fields.joined(separator: ", "))}"
-          : fields.map { $0.replacingOccurrences(of: "\"", with: "") }.joined(separator: "\n"))
+      let report = BenchReport([
+        "stack": .text("isogloss \(ProcessFacts.programVersion)"), "shape": .text(shape),
+        "precision": .text(workspace.precision.rawValue),
+        "kernels": .text(workspace.kernels.name),
+        "threads": .count(workspace.threadCount), "world": .count(communicator.size),
+        "loss": .measured(result.loss, decimals: 5),
+        "real_tokens_per_s": .count(Int(result.realTokensPerSecond)),
+        "step_ms": .measured(result.stepMilliseconds, decimals: 1),
+        "peak_gb": .measured(peak[0] / 1e9, decimals: 3),
+        "first_step_s": .measured(result.firstStepSeconds, decimals: 2),
+        "bytes_sent_per_step": .count(result.bytesSentPerStep),
+        "exposed_ms": .measured(result.exposedMilliseconds, decimals: 1),
+        "tokens_per_step": .count(result.tokensPerStep),
+        "touched_rows": .count(result.touchedRows),
+        "dense_moments_by_rank": .counts(moments.map { $0[0] }),
+        "row_moments_by_rank": .counts(moments.map { $0[1] }),
+      ])
+      try report.print(asJSON: arguments.has("json"))
     }
     try Ranks.leave()
   }
