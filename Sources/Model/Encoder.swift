@@ -35,7 +35,12 @@ public struct Encoder: Sendable {
   let embeddings: Embeddings
   let blocks: [EncoderBlock]
 
-  /// Adds the parameters of an encoder to a layout.
+  /// Adds the parameters of an encoder to a layout, in the group ``ParameterGroup/encoder``: embeddings at depth 0, block
+  /// `i` at depth `i + 1`.
+  ///
+  /// First values are those of `transformers`: matrices normal with the configuration's deviation, biases 0, normalisation
+  /// 1 and 0, the padding id's row 0. With the initializer `mimetic` the matrices of blocks have another deviation: see
+  /// ``MimeticInitializer``.
   ///
   /// - Parameter wordsByRow: Whether the word table is used by rows alone; not where it is a decoder too.
   public init(
@@ -43,9 +48,13 @@ public struct Encoder: Sendable {
     in layout: inout ParameterLayout
   ) {
     self.configuration = configuration
-    embeddings = Embeddings(configuration, wordsByRow: wordsByRow, in: &layout)
-    blocks = (0..<configuration.layerCount).map {
-      EncoderBlock(configuration, layer: $0, in: &layout)
+    embeddings = layout.at(depth: 0, group: .encoder) {
+      Embeddings(configuration, wordsByRow: wordsByRow, in: &$0)
+    }
+    blocks = (0..<configuration.layerCount).map { layer in
+      layout.at(depth: layer + 1, group: .encoder) {
+        EncoderBlock(configuration, layer: layer, in: &$0)
+      }
     }
   }
 
@@ -80,11 +89,18 @@ struct Embeddings: Sendable {
   ) {
     let width = configuration.hiddenSize
     let (name, rows) = ("embeddings.word_embeddings.weight", configuration.vocabularySize)
-    words = wordsByRow ? layout.addTable(name, rows, width) : layout.add(name, rows, width)
+    let first = FirstValue.normal(deviation: configuration.initializerRange)
+    let padding = configuration.paddingID
+    let firstWords = FirstValue.normal(
+      deviation: configuration.initializerRange, zeroRow: 0..<rows ~= padding ? padding : nil)
+    words =
+      wordsByRow
+      ? layout.addTable(name, rows, width, first: firstWords)
+      : layout.add(name, rows, width, first: firstWords)
     positions = layout.add(
-      "embeddings.position_embeddings.weight", configuration.positionCount, width)
+      "embeddings.position_embeddings.weight", configuration.positionCount, width, first: first)
     types = layout.add(
-      "embeddings.token_type_embeddings.weight", configuration.tokenTypeCount, width)
+      "embeddings.token_type_embeddings.weight", configuration.tokenTypeCount, width, first: first)
     norm = LayerNormParameters(
       "embeddings.LayerNorm", width, configuration.layerNormEpsilon, in: &layout)
     positionOffset = Int32(configuration.positionOffset)
@@ -118,14 +134,24 @@ struct EncoderBlock: Sendable {
   init(_ configuration: EncoderConfiguration, layer: Int, in layout: inout ParameterLayout) {
     let prefix = "encoder.layer.\(layer)"
     let width = configuration.hiddenSize
+    func first(inputs: Int) -> FirstValue {
+      .normal(
+        deviation: configuration.initializer == .mimetic
+          ? MimeticInitializer.deviation(inputs: inputs) : configuration.initializerRange)
+    }
     let names = ["query", "key", "value"].map { "\(prefix).attention.self.\($0)" }
-    queryKeyValue = layout.joined(names.map { layout.add("\($0).weight", width, width) })
+    queryKeyValue = layout.joined(
+      names.map { layout.add("\($0).weight", width, width, first: first(inputs: width)) })
     queryKeyValueBias = layout.joinedVectors(names.map { layout.add("\($0).bias", width) })
-    attentionOutput = Linear("\(prefix).attention.output.dense", width, width, in: &layout)
+    attentionOutput = Linear(
+      "\(prefix).attention.output.dense", width, width, first: first(inputs: width), in: &layout)
     attentionNorm = LayerNormParameters(
       "\(prefix).attention.output.LayerNorm", width, configuration.layerNormEpsilon, in: &layout)
-    expand = Linear("\(prefix).intermediate.dense", configuration.innerSize, width, in: &layout)
-    contract = Linear("\(prefix).output.dense", width, configuration.innerSize, in: &layout)
+    let inner = configuration.innerSize
+    expand = Linear(
+      "\(prefix).intermediate.dense", inner, width, first: first(inputs: width), in: &layout)
+    contract = Linear(
+      "\(prefix).output.dense", width, inner, first: first(inputs: inner), in: &layout)
     outputNorm = LayerNormParameters(
       "\(prefix).output.LayerNorm", width, configuration.layerNormEpsilon, in: &layout)
     heads = configuration.headCount
@@ -152,8 +178,12 @@ struct Linear: Sendable {
   let weight: Parameter  // [out, in]
   let bias: Parameter  // [out]
 
-  init(_ name: String, _ outputs: Int, _ inputs: Int, in layout: inout ParameterLayout) {
-    weight = layout.add("\(name).weight", outputs, inputs)
+  /// - Parameter first: The first value of the weight; the bias begins at 0.
+  init(
+    _ name: String, _ outputs: Int, _ inputs: Int, first: FirstValue,
+    in layout: inout ParameterLayout
+  ) {
+    weight = layout.add("\(name).weight", outputs, inputs, first: first)
     bias = layout.add("\(name).bias", outputs)
   }
 }
@@ -161,7 +191,7 @@ struct Linear: Sendable {
 extension LayerNormParameters {
   init(_ name: String, _ width: Int, _ epsilon: Float, in layout: inout ParameterLayout) {
     self.init(
-      scale: layout.add("\(name).weight", width), shift: layout.add("\(name).bias", width),
-      epsilon: epsilon)
+      scale: layout.add("\(name).weight", width, first: .ones),
+      shift: layout.add("\(name).bias", width), epsilon: epsilon)
   }
 }

@@ -2,7 +2,7 @@ public import Tensors
 
 /// An encoder that guesses tokens from their hidden states: XLM-R's head (BERT's has other names), whose decoder is
 /// the word table itself unless the configuration says otherwise (Devlin et al., 2019; Conneau et al., 2020).
-public struct MaskedLanguageModel: Network {
+public struct MaskedLanguageModel: EncoderNetwork {
   public let layout: ParameterLayout
   public let encoder: Encoder
   let transform: Linear  // [D, D]
@@ -16,18 +16,27 @@ public struct MaskedLanguageModel: Network {
   public init(_ configuration: EncoderConfiguration) {
     var layout = ParameterLayout()
     let isTied = configuration.tiesWordEmbeddings
-    encoder = Encoder(configuration, wordsByRow: !isTied, in: &layout)
+    let encoder = Encoder(configuration, wordsByRow: !isTied, in: &layout)
     let (width, words) = (configuration.hiddenSize, configuration.vocabularySize)
     let isBERT = configuration.family == .bert
-    transform = Linear(
-      isBERT ? "cls.predictions.transform.dense" : "lm_head.dense", width, width, in: &layout)
-    norm = LayerNormParameters(
-      isBERT ? "cls.predictions.transform.LayerNorm" : "lm_head.layer_norm", width,
-      configuration.layerNormEpsilon, in: &layout)
-    // Where decoder and word table are one, `transformers` keeps the bias beside the decoder.
-    let head = (isBERT ? "cls.predictions" : "lm_head") + (isTied ? "" : ".decoder")
-    decoder = isTied ? encoder.embeddings.words : layout.add(head + ".weight", words, width)
-    bias = layout.add(head + ".bias", words)
+    let first = FirstValue.normal(deviation: configuration.initializerRange)
+    (transform, norm, decoder, bias) = layout.at(
+      depth: configuration.layerCount + 1, group: .head
+    ) { layout in
+      let transform = Linear(
+        isBERT ? "cls.predictions.transform.dense" : "lm_head.dense", width, width, first: first,
+        in: &layout)
+      let norm = LayerNormParameters(
+        isBERT ? "cls.predictions.transform.LayerNorm" : "lm_head.layer_norm", width,
+        configuration.layerNormEpsilon, in: &layout)
+      // Where decoder and word table are one, `transformers` keeps the bias beside the decoder.
+      let head = (isBERT ? "cls.predictions" : "lm_head") + (isTied ? "" : ".decoder")
+      let decoder =
+        isTied
+        ? encoder.embeddings.words : layout.add(head + ".weight", words, width, first: first)
+      return (transform, norm, decoder, layout.add(head + ".bias", words))
+    }
+    self.encoder = encoder
     self.layout = layout
   }
 

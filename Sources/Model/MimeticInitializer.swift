@@ -45,23 +45,22 @@ struct MimeticInitializer {
     self.directions = directions
   }
 
-  /// The deviation of a matrix's random numbers: one over the root of its inputs in the blocks, where the outputs then
-  /// are as large as the inputs.
-  func deviation(of entry: ParameterLayout.Entry) -> Float {
-    entry.name.hasPrefix("encoder.layer.")
-      ? 1 / Float(entry.shape[1]).squareRoot() : configuration.initializerRange
-  }
+  /// The deviation of the random numbers of a block's matrix: one over the root of its inputs, so that the outputs are as
+  /// large as the inputs.
+  static func deviation(inputs: Int) -> Float { 1 / Float(inputs).squareRoot() }
 
-  /// Writes what is not random: positions, and queries and keys of the first block's heads that look beside them.
-  func fill(entry index: Int, of parameters: inout ParameterSet) {
-    switch parameters.layout.entries[index].name {
-    case "embeddings.position_embeddings.weight": fillPositions(entry: index, of: &parameters)
-    case "encoder.layer.0.attention.self.query.weight":
-      fillHeads(entry: index, of: &parameters, offset: Self.offset(ofHead:))
-    case "encoder.layer.0.attention.self.key.weight":
-      fillHeads(entry: index, of: &parameters, offset: { _ in 0 })
-    default: break
+  /// Writes what is not random of some entries of an encoder: positions, and queries and keys of the first block's heads
+  /// that look beside them.
+  func fill(_ parameters: inout ParameterSet, entries: [Int], of encoder: Encoder) {
+    let positions = encoder.embeddings.positions.entries.lowerBound
+    if entries.contains(positions) { fillPositions(entry: positions, of: &parameters) }
+    guard let block = encoder.blocks.first else { return }
+    let query = block.queryKeyValue.entries.lowerBound
+    let key = query + 1
+    if entries.contains(query) {
+      fillHeads(entry: query, of: &parameters, offset: Self.offset(ofHead:))
     }
+    if entries.contains(key) { fillHeads(entry: key, of: &parameters, offset: { _ in 0 }) }
   }
 
   /// The heads of the first block that look at one place.

@@ -17,20 +17,24 @@ public struct TokenHead: Sendable {
 
   /// - Parameters:
   ///   - name: What its parameters' names begin with: `classifier` is where `transformers` looks.
+  ///   - deviation: Of the first values of the linear layer's matrix. Those of the chain are even in ±0.1.
   public init(
     kind: HeadKind, name: String, chainName: String, labelCount: Int, hiddenSize: Int,
-    in layout: inout ParameterLayout
+    deviation: Float, in layout: inout ParameterLayout
   ) {
     self.kind = kind
     self.labelCount = labelCount
-    linear = Linear(name, labelCount, hiddenSize, in: &layout)
+    linear = Linear(
+      name, labelCount, hiddenSize, first: .normal(deviation: deviation), in: &layout)
+    let first = FirstValue.uniform(bound: 0.1)
     chain =
       kind == .softmax
       ? nil
       : CRFParameters(
-        start: layout.add("\(chainName).start_transitions", labelCount),
-        end: layout.add("\(chainName).end_transitions", labelCount),
-        transitions: layout.add("\(chainName).transitions", labelCount, labelCount))
+        start: layout.add("\(chainName).start_transitions", labelCount, first: first),
+        end: layout.add("\(chainName).end_transitions", labelCount, first: first),
+        transitions: layout.add(
+          "\(chainName).transitions", labelCount, labelCount, first: first))
   }
 
   /// The score of each label for each word, `[words, labels]`, from their hidden states, `[words, D]`.
@@ -72,7 +76,7 @@ public struct TokenHead: Sendable {
 }
 
 /// An encoder with one head for all languages, or one a language.
-public struct TokenClassifier: Network {
+public struct TokenClassifier: EncoderNetwork {
   public let layout: ParameterLayout
   public let encoder: Encoder
   /// One head, or one for each of ``headLanguages``.
@@ -90,11 +94,14 @@ public struct TokenClassifier: Network {
     var layout = ParameterLayout()
     encoder = Encoder(configuration, in: &layout)
     headLanguages = languages
-    heads = labelCounts.enumerated().map { index, count in
-      TokenHead(
-        kind: head, name: languages.isEmpty ? "classifier" : "classifiers.\(languages[index])",
-        chainName: languages.isEmpty ? "crf" : "crfs.\(languages[index])", labelCount: count,
-        hiddenSize: configuration.hiddenSize, in: &layout)
+    heads = layout.at(depth: configuration.layerCount + 1, group: .head) { layout in
+      labelCounts.enumerated().map { index, count in
+        TokenHead(
+          kind: head, name: languages.isEmpty ? "classifier" : "classifiers.\(languages[index])",
+          chainName: languages.isEmpty ? "crf" : "crfs.\(languages[index])", labelCount: count,
+          hiddenSize: configuration.hiddenSize, deviation: configuration.initializerRange,
+          in: &layout)
+      }
     }
     self.layout = layout
   }

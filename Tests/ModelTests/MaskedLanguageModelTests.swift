@@ -177,9 +177,7 @@ import Training
       largest = max(largest, try expected.floats(tensor.name).reduce(0) { max($0, abs($1)) })
     }
     for (entry, place) in network.layout.entries.enumerated() {
-      let prefix =
-        network.isHead(entry: entry) ? "" : family == "bert" ? "bert." : "roberta."
-      let wanted = try expected.floats("grad.\(prefix)\(place.name)")
+      let wanted = try expected.floats("grad.\(network.fileName(ofEntry: entry))")
       let found = gradients.read(entry: entry) { span in span.indices.map { span[$0] } }
       let own = wanted.reduce(Float(0)) { max($0, abs($1)) }
       // Of the tiny models: a key's bias has a true gradient of zero, of which rounding leaves some 1e-7 of the largest.

@@ -123,8 +123,7 @@ struct MiniLMTests {
     }
     var worst: (Float, String) = (0, "")
     for (entry, place) in model.classifier.layout.entries.enumerated() {
-      let prefix = model.classifier.isHead(entry: entry) ? "" : "bert."
-      let wanted = try floats("gradient.\(prefix)\(place.name)")
+      let wanted = try floats("gradient.\(model.classifier.fileName(ofEntry: entry))")
       let found = gradients.read(entry: entry) { span in span.indices.map { span[$0] } }
       let own = wanted.reduce(Float(0)) { max($0, abs($1)) }
       let difference = zip(found, wanted).reduce(Float(0)) { max($0, abs($1.0 - $1.1)) }

@@ -104,9 +104,7 @@ import Training
       largest = max(largest, try expected.floats(tensor.name).reduce(0) { max($0, abs($1)) })
     }
     for (entry, place) in model.classifier.layout.entries.enumerated() {
-      let prefix =
-        model.classifier.isHead(entry: entry) ? "" : family == "bert" ? "bert." : "roberta."
-      let wanted = try expected.floats("grad.\(prefix)\(place.name)")
+      let wanted = try expected.floats("grad.\(model.classifier.fileName(ofEntry: entry))")
       let found = gradients.read(entry: entry) { span in span.indices.map { span[$0] } }
       let own = wanted.reduce(Float(0)) { max($0, abs($1)) }
       expectClose(found, wanted, 1e-4 * max(own, 1e-3 * largest), place.name)

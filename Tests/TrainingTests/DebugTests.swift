@@ -3,6 +3,7 @@ import Collectives
 import Configuration
 import Corpus
 import Foundation
+import Model
 import Tensors
 import Testing
 import Training
@@ -231,13 +232,13 @@ import Training
   }
 
   @Test func whatIsOutsideOfItsTableIsTold() throws {
-    let limits = BatchLimits(
-      vocabulary: 10, longestSequence: 4, tokenTypes: 1, labelCounts: [3, 5])
-    #expect(batch().problem(limits) == nil)
+    let limits = BatchLimits(vocabulary: 10, longestSequence: 4, tokenTypes: 1)
+    #expect(batch().problem(limits, labelCounts: [3, 5]) == nil)
     func message(_ change: (inout PackedBatch) -> Void) -> String {
       var batch = batch()
       change(&batch)
-      return batch.problem(limits).map { "\($0.item ?? -1): \($0.message)" } ?? "none"
+      return batch.problem(limits, labelCounts: [3, 5])
+        .map { "\($0.item ?? -1): \($0.message)" } ?? "none"
     }
     #expect(message { $0.tokenIDs[5] = 10 } == "1: id 10 of token 2 is outside of the table of 10")
     #expect(message { $0.tokenIDs[1] = -1 } == "0: id -1 of token 1 is outside of the table of 10")

@@ -2,6 +2,31 @@ internal import CKernels
 import Determinism
 
 extension ParameterSet {
+  /// Fills an entry, or some rows of it, with its first value, as the layout says.
+  ///
+  /// The numbers depend on the seed, the entry's name and the place in the entry alone.
+  ///
+  /// - Parameter rows: The rows to draw, of a width that 4 divides, where the first value is normal; nil for all.
+  public mutating func fillFirst(
+    entry index: Int, rows: [Int32]? = nil, seed: UInt64, in workspace: Workspace
+  ) {
+    let entry = layout.entries[index]
+    switch entry.first {
+    case .constant(let value):
+      update(entry: index) { span in
+        for element in span.indices { span[element] = value }
+      }
+    case .normal(let deviation, let zeroRow):
+      fillNormal(entry: index, rows: rows, deviation: deviation, seed: seed, in: workspace)
+      guard let zeroRow else { return }
+      let width = entry.shape[1]
+      update(entry: index) { span in
+        for column in 0..<width { span[zeroRow * width + column] = 0 }
+      }
+    case .uniform(let bound): fillUniform(entry: index, bound: bound, seed: seed)
+    }
+  }
+
   /// Fills an entry, or some rows of it, with draws from the normal distribution of mean 0 and the given deviation.
   ///
   /// The numbers depend on the seed, the entry's name and the place in the entry alone, and on the kernels in their

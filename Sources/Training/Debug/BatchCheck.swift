@@ -1,27 +1,15 @@
 package import Corpus
-
-/// The tables that a batch is used with.
-package struct BatchLimits {
-  package var vocabulary: Int
-  /// Tokens of a sequence at most.
-  package var longestSequence: Int
-  package var tokenTypes: Int
-  /// Of the head of each language.
-  package var labelCounts: [Int]
-
-  package init(vocabulary: Int, longestSequence: Int, tokenTypes: Int, labelCounts: [Int]) {
-    self.vocabulary = vocabulary
-    self.longestSequence = longestSequence
-    self.tokenTypes = tokenTypes
-    self.labelCounts = labelCounts
-  }
-}
+package import Model
 
 extension PackedBatch {
   /// What of the batch is outside of its tables, and the item it is of, where that is known; nil if nothing is.
   ///
   /// Cost: a pass over the batch.
-  package func problem(_ limits: BatchLimits) -> (message: String, item: Int?)? {
+  ///
+  /// - Parameter labelCounts: Of the head of each language.
+  package func problem(
+    _ limits: BatchLimits, labelCounts: [Int]
+  ) -> (message: String, item: Int?)? {
     let tokens = tokenCount
     for (name, count) in [("positions", positions.count), ("token types", tokenTypes.count)]
     where count != tokens {
@@ -39,12 +27,14 @@ extension PackedBatch {
       itemKeys.count == itemCount, wordLabels.count == wordTokens.count
     else { return ("words, sentences or keys of another count than items", nil) }
     for item in 0..<itemCount {
-      if let message = problem(ofItem: item, limits) { return (message, item) }
+      if let message = problem(ofItem: item, limits, labelCounts) { return (message, item) }
     }
     return nil
   }
 
-  private func problem(ofItem item: Int, _ limits: BatchLimits) -> String? {
+  private func problem(
+    ofItem item: Int, _ limits: BatchLimits, _ labelCounts: [Int]
+  ) -> String? {
     let sequences = itemBounds[item]..<itemBounds[item + 1]
     let first = sequenceBounds[sequences.lowerBound]
     for sequence in sequences {
@@ -65,10 +55,10 @@ extension PackedBatch {
         }
       }
     }
-    guard limits.labelCounts.indices.contains(sentences[item].language) else {
-      return "language \(sentences[item].language) of \(limits.labelCounts.count)"
+    guard labelCounts.indices.contains(sentences[item].language) else {
+      return "language \(sentences[item].language) of \(labelCounts.count)"
     }
-    let labels = limits.labelCounts[sentences[item].language]
+    let labels = labelCounts[sentences[item].language]
     let own = first..<sequenceBounds[sequences.upperBound]
     for word in wordBounds[item]..<wordBounds[item + 1] {
       if !own.contains(Int(wordTokens[word])) {

@@ -81,7 +81,7 @@ final class StageWatch {
     if !checks.isDebug { return }
     var problem: RunError?
     for batch in self.batches where problem == nil {
-      guard let (message, item) = batch.problem(limits) else { continue }
+      guard let (message, item) = batch.problem(network.limits, labelCounts: labelCounts) else { continue }
       let place = item.map { " (\(self.place(of: batch.sentences[$0])))" } ?? ""
       problem = RunError(
         .data, "\(message)\(place), in the batch of rank \(rank) in \(self.name(number))")
@@ -213,13 +213,5 @@ final class StageWatch {
   private func sentence(of item: SentenceReference) -> ReplayedStep.Sentence {
     let place = feed?.place(of: item) ?? ("", 0)
     return .init(language: context.codes[item.language], path: place.0, line: place.1)
-  }
-
-  private var limits: BatchLimits {
-    let shape = network.configuration
-    return BatchLimits(
-      vocabulary: shape.vocabularySize, longestSequence: shape.longestSequence,
-      tokenTypes: shape.tokenTypeCount,
-      labelCounts: labelCounts)
   }
 }
