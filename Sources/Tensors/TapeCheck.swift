@@ -70,7 +70,8 @@ public final class TapeCheck {
     let entry = tape.parameters.layout.entries[table.entries.lowerBound]
     guard finding == nil, entry.isTable else { return }
     for (place, row) in rows.enumerated() {
-      let base = unsafe tape.parameters.pointer(table) + Int(row) * table.columns
+      let base = unsafe tape.parameters.address(
+        ofRow: row, ofTable: table.entries.lowerBound)
       guard let column = unsafe firstBad(base, table.columns) else { continue }
       finding = Finding(
         place: .weight, operation: "embed", scope: scope, parameter: entry.name, row: Int(row),

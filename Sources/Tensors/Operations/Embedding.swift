@@ -27,7 +27,11 @@ extension Tape {
       "only the first table is used by rows")
     let trained = tables.contains { isTrained($0.table) }
     let output = makeTensor(in: space, columns: columns, needsGradient: trained)
-    let bases = unsafe tables.map { unsafe weights(of: $0.table) }
+    // Those that are used by rows are read row by row.
+    let bases = unsafe tables.map {
+      parameters.layout.entries[$0.table.entries.lowerBound].isTable
+        ? nil : unsafe weights(of: $0.table)
+    }
     for (table, rows) in tables { check?.tableRows(rows, of: table, in: space, on: self) }
     workspace.measured("embed", bytes: traffic(output, tables.count + 1)) {
       forEachBlock(of: space) { block in
@@ -36,8 +40,8 @@ extension Tape {
           for (index, (table, rows)) in tables.enumerated() {
             if index == 0 {
               unsafe parameters.copyRow(rows[row], of: table, to: to, kernels)
-            } else {
-              let from = unsafe bases[index] + Int(rows[row]) * columns
+            } else if let base = unsafe bases[index] {
+              let from = unsafe base + Int(rows[row]) * columns
               unsafe kernels.pointee.add(to, from, columns)
             }
           }

@@ -75,11 +75,13 @@ extension ParameterSet {
         let (index, part, rows) = tasks[task]
         let entry = layout.entries[index]
         var hash = BitsHash()
-        let base = unsafe address(ofEntry: index)
-        hash.add(unsafe Span(_unsafeStart: base + part.lowerBound, count: part.count))
+        if !entry.isTable {
+          let base = unsafe address(ofEntry: index)
+          hash.add(unsafe Span(_unsafeStart: base + part.lowerBound, count: part.count))
+        }
         for row in rows {
           hash.add(UInt64(UInt32(bitPattern: row)))
-          let start = unsafe base + Int(row) * entry.shape[1]
+          let start = unsafe address(ofRow: row, ofTable: index)
           hash.add(unsafe Span(_unsafeStart: start, count: entry.shape[1]))
         }
         unsafe to[task] = hash.value

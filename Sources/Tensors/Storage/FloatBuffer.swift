@@ -126,7 +126,7 @@ import Synchronization
   }
 
   /// Calls `body` with parts of `0..<count`, on the threads of a pool if there is one.
-  private static func inBlocks(
+  static func inBlocks(
     _ count: Int, in pool: ThreadPool?, _ body: (Range<Int>) -> Void
   ) {
     guard let pool else { return body(0..<count) }

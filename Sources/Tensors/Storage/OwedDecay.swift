@@ -15,6 +15,10 @@ extension ParameterSet {
   /// Pays what rows owe, so that all weights can be read. Cost: a pass over the tables that owe, a
   /// multiplication for each weight and step since the last time.
   public mutating func settle(in workspace: Workspace) {
+    for table in owed.indices where shared?.other.owesDecay(ofTable: table) ?? false {
+      let rows = 0..<Int32(layout.entries[table].shape[0])
+      unsafe own(rows, ofTable: table, workspace.kernels.raw)
+    }
     for table in owed.indices where !owed[table].factors.isEmpty {
       let rows = (0..<layout.entries[table].shape[0]).filter {
         !owed[table].exempt.contains(Int32($0))
@@ -24,11 +28,16 @@ extension ParameterSet {
     }
   }
 
+  /// Whether rows of a table owe decay, here or in the set whose weights this one shares.
+  private func owesDecay(ofTable table: Int) -> Bool {
+    !owed[table].factors.isEmpty || shared?.other.owesDecay(ofTable: table) ?? false
+  }
+
   /// Multiplies what they owe into the stored weights of some rows.
   mutating func payDecay(_ rows: [Int32], ofTable table: Int, in workspace: Workspace) {
     let factors = owed[table].factors
     if factors.isEmpty || rows.isEmpty { return }
-    makeUnique()
+    unsafe own(rows, ofTable: table, workspace.kernels.raw)
     markChanged()
     let entry = layout.entries[table]
     let columns = entry.shape[1]
@@ -64,9 +73,9 @@ extension ParameterSet {
 
   /// Puts rows of a table that another rank gave, one after the other, in the place of those here. They owe nothing.
   package mutating func replaceRows(
-    _ rows: some Sequence<Int32>, ofTable table: Int, by values: Span<Float>
+    _ rows: some Collection<Int32>, ofTable table: Int, by values: Span<Float>
   ) {
-    makeUnique()
+    own(overwriting: rows, ofTable: table)
     markChanged()
     let entry = layout.entries[table]
     let columns = entry.shape[1]
@@ -83,14 +92,24 @@ extension ParameterSet {
     _ row: Int32, of parameter: Parameter, to target: UnsafeMutablePointer<Float>,
     _ kernels: UnsafePointer<ck_table>
   ) {
-    let from = unsafe pointer(parameter) + Int(row) * parameter.columns
     let table = parameter.entries.lowerBound
-    if table < owed.count, !owed[table].factors.isEmpty, !owed[table].exempt.contains(row) {
-      let factors = owed[table].factors
-      unsafe kernels.pointee.multiply_each(
-        target, from, parameter.columns, factors, factors.count)
+    let isTable = table < owed.count
+    let owes = isTable && !owed[table].factors.isEmpty && !owed[table].exempt.contains(row)
+    let factors = owes ? owed[table].factors : []
+    let columns = parameter.columns
+    if isTable, shared?.owns(row: row, ofTable: table) == false, let other = shared?.other {
+      unsafe other.copyRow(row, of: parameter, to: target, kernels)
+      if owes {
+        unsafe kernels.pointee.multiply_each(target, target, columns, factors, factors.count)
+      }
+      return
+    }
+    let base = unsafe isTable ? storedAddress(ofEntry: table) : pointer(parameter)
+    let from = unsafe base + Int(row) * columns
+    if owes {
+      unsafe kernels.pointee.multiply_each(target, from, columns, factors, factors.count)
     } else {
-      unsafe target.update(from: from, count: parameter.columns)
+      unsafe target.update(from: from, count: columns)
     }
   }
 }

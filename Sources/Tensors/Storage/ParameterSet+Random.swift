@@ -37,11 +37,15 @@ extension ParameterSet {
     entry index: Int, rows: [Int32]? = nil, deviation: Float, seed: UInt64,
     in workspace: Workspace
   ) {
-    makeUnique()
-    markChanged()
     let entry = layout.entries[index]
-    let base = unsafe storage.base + entry.offset
     let kernels = unsafe workspace.kernels.raw
+    if let rows, entry.isTable {
+      unsafe own(rows, ofTable: index, kernels)
+    } else {
+      own(entry: index, in: nil)
+    }
+    markChanged()
+    let base = unsafe storage.base + entry.offset
     precondition(entry.count >> 32 == 0, "\(entry.count) numbers")
     var stream = RandomStream(seed: seed, ["weights", .text(entry.name)])
     let key = stream.next()

@@ -12,13 +12,20 @@ public struct ParameterSet: Sendable {
   private(set) var storage: FloatBuffer
   /// The entries that lie elsewhere, and not in the storage.
   private var lent: [Int: LentFloats] = [:]
+  /// The weights of another set that this one reads; nil where it has all of them itself.
+  var shared: SharedWeights?
   /// What rows of each table still owe; the storage holds them without it.
   var owed: [OwedDecay]
 
   /// All weights zero.
   public init(layout: ParameterLayout) {
+    self.init(layout: layout, storage: FloatBuffer(count: layout.count), shared: nil)
+  }
+
+  init(layout: ParameterLayout, storage: FloatBuffer, shared: SharedWeights?) {
     self.layout = layout
-    storage = FloatBuffer(count: layout.count)
+    self.storage = storage
+    self.shared = shared
     owed = layout.tables.map { OwedDecay(exempt: RowSet(tableRows: layout.entries[$0].shape[0])) }
   }
 
@@ -37,8 +44,7 @@ public struct ParameterSet: Sendable {
   public mutating func update<Result, Failure: Error>(
     entry: Int, _ body: (inout MutableSpan<Float>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    takeStorage(in: nil)
-    takeIn(entry)
+    own(entry: entry, in: nil)
     version += 1
     let entry = layout.entries[entry]
     return try storage.withMutableSpan(entry.offset..<entry.offset + entry.count, body)
@@ -49,7 +55,12 @@ public struct ParameterSet: Sendable {
     entry: Int, _ body: (Span<Float>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     preconditionSettled()
-    let count = layout.entries[entry].count
+    let (count, isTable) = (layout.entries[entry].count, layout.entries[entry].isTable)
+    if isTable, let shared, !shared.ownEntries[entry], !shared.ownRows[entry].rows.isEmpty {
+      // Some rows lie here and some there.
+      let floats = gathered(table: entry)
+      return try body(floats.span)
+    }
     return try body(unsafe Span(_unsafeStart: address(ofEntry: entry), count: count))
   }
 
@@ -58,7 +69,8 @@ public struct ParameterSet: Sendable {
   package func withDense<Failure: Error>(
     _ range: Range<Int>, _ body: (inout MutableSpan<Float>) throws(Failure) -> Void
   ) throws(Failure) {
-    precondition(lent.isEmpty, "weights that lie elsewhere: make the set unique first")
+    precondition(
+      lent.isEmpty && shared == nil, "weights that lie elsewhere: make the set unique first")
     precondition(
       range.lowerBound >= layout.denseRange.lowerBound
         && range.upperBound <= layout.denseRange.upperBound, "\(range) of \(layout.denseRange)")
@@ -72,6 +84,7 @@ public struct ParameterSet: Sendable {
   ///
   /// - Returns: False, with nothing done, if the entry is no such table or the file cannot be mapped so.
   public mutating func map(entry: Int, file descriptor: Int32, offset: Int) -> Bool {
+    precondition(shared == nil, "a set that shares the weights of another one")
     guard entry == 0, layout.entries[0].isTable,
       let buffer = FloatBuffer(
         count: layout.count, mapped: layout.entries[0].count, file: descriptor, offset: offset)
@@ -96,6 +109,7 @@ public struct ParameterSet: Sendable {
   @unsafe public mutating func lend(
     entry: Int, _ bytes: UnsafeRawBufferPointer, of owner: any AnyObject & Sendable
   ) -> Bool {
+    precondition(shared == nil, "a set that shares the weights of another one")
     preconditionSettled()
     let count = layout.entries[entry].count
     precondition(
@@ -123,10 +137,31 @@ public struct ParameterSet: Sendable {
   mutating func makeUnique(in pool: ThreadPool?) {
     takeStorage(in: pool)
     for entry in lent.keys { takeIn(entry) }
+    if shared == nil { return }
+    for entry in layout.entries.indices { takeShared(entry, in: pool) }
+    shared = nil
   }
 
-  private mutating func takeStorage(in pool: ThreadPool?) {
-    if !isKnownUniquelyReferenced(&storage) { storage = storage.copied(in: pool) }
+  /// Gives the set some entries of its own, to be written: where it shares the weights of another set these alone, and no
+  /// rows of tables; else all of them.
+  mutating func own(entries: [Bool], in pool: ThreadPool?) {
+    if shared == nil { return makeUnique(in: pool) }
+    takeStorage(in: pool)
+    for entry in layout.entries.indices where entries[entry] && !layout.entries[entry].isTable {
+      takeShared(entry, in: pool)
+    }
+  }
+
+  /// Gives the set an entry of its own, to be written.
+  mutating func own(entry: Int, in pool: ThreadPool?) {
+    takeStorage(in: pool)
+    takeIn(entry)
+    takeShared(entry, in: pool)
+  }
+
+  mutating func takeStorage(in pool: ThreadPool?) {
+    if isKnownUniquelyReferenced(&storage) { return }
+    storage = shared.map { ownCopied($0) } ?? storage.copied(in: pool)
   }
 
   /// Copies an entry that lies elsewhere into the storage, which no other set shares.
@@ -143,8 +178,24 @@ public struct ParameterSet: Sendable {
 
   mutating func markChanged() { version += 1 }
 
-  private func preconditionSettled() {
+  func preconditionSettled() {
     precondition(owed.allSatisfy(\.factors.isEmpty), "rows that owe their decay: settle them first")
+    if let shared, layout.tables.contains(where: { !shared.ownEntries[$0] }) {
+      shared.other.preconditionSettled()
+    }
+  }
+
+  /// The rows of a table, some of which lie in another set.
+  private func gathered(table: Int) -> [Float] {
+    let (rows, columns) = (layout.entries[table].shape[0], layout.entries[table].shape[1])
+    var floats: [Float] = []
+    floats.reserveCapacity(rows * columns)
+    for row in 0..<Int32(rows) {
+      let row = unsafe UnsafeBufferPointer(
+        start: address(ofRow: row, ofTable: table), count: columns)
+      unsafe floats.append(contentsOf: row)
+    }
+    return floats
   }
 
   func pointer(_ parameter: Parameter) -> UnsafePointer<Float> {
@@ -152,7 +203,19 @@ public struct ParameterSet: Sendable {
     return unsafe address(ofEntry: first) + (parameter.offset - layout.entries[first].offset)
   }
 
+  /// Where the floats of an entry lie. Not of a table that another set shares whose rows lie here and there.
   func address(ofEntry entry: Int) -> UnsafePointer<Float> {
+    if let shared, !shared.ownEntries[entry] {
+      precondition(
+        !layout.entries[entry].isTable || shared.ownRows[entry].rows.isEmpty,
+        "a table of which rows are shared is read by rows")
+      return unsafe shared.other.address(ofEntry: entry)
+    }
+    return unsafe storedAddress(ofEntry: entry)
+  }
+
+  /// Where the floats of an entry lie that is this set's own.
+  func storedAddress(ofEntry entry: Int) -> UnsafePointer<Float> {
     if let floats = lent[entry] { return unsafe floats.address }
     return unsafe UnsafePointer(storage.base + layout.entries[entry].offset)
   }

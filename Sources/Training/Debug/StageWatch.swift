@@ -81,7 +81,9 @@ final class StageWatch {
     if !checks.isDebug { return }
     var problem: RunError?
     for batch in self.batches where problem == nil {
-      guard let (message, item) = batch.problem(network.limits, labelCounts: labelCounts) else { continue }
+      guard let (message, item) = batch.problem(network.limits, labelCounts: labelCounts) else {
+        continue
+      }
       let place = item.map { " (\(self.place(of: batch.sentences[$0])))" } ?? ""
       problem = RunError(
         .data, "\(message)\(place), in the batch of rank \(rank) in \(self.name(number))")
