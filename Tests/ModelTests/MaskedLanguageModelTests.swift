@@ -196,7 +196,7 @@ import Training
     let wanted = try expected.floats("losses")
     let rate = Double(try expected.floats("rate")[0])
     let gradients = GradientBuffer(layout: network.layout)
-    var state = AdamWState(layout: network.layout)
+    var state = OptimiserState(.adamW(AdamW()), layout: network.layout)
     let rates = network.layout.entries.map { _ in (learningRate: rate, weightDecay: 0.01) }
     var worst = 0.0
     for (step, wanted) in wanted.enumerated() {

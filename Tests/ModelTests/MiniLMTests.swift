@@ -140,7 +140,7 @@ struct MiniLMTests {
   ) throws -> [Double] {
     var model = try model()
     let gradients = GradientBuffer(layout: model.classifier.layout)
-    var state = AdamWState(layout: model.classifier.layout)
+    var state = OptimiserState(.adamW(AdamW()), layout: model.classifier.layout)
     let rates = model.classifier.layout.entries.map {
       (learningRate: 1e-4, weightDecay: $0.shape.count > 1 ? 0.01 : 0)
     }

@@ -229,7 +229,7 @@ import Testing
     var set = ParameterSet(layout: layout)
     let start = try floats("adamw.p0")
     set.update(entry: 0) { span in for i in span.indices { span[i] = start[i] } }
-    var state = AdamWState(layout: layout)
+    var state = OptimiserState(.adamW(AdamW()), layout: layout)
     let gradients = GradientBuffer(layout: layout)
     let all = try floats("adamw.gradients")
     let norms = try floats("adamw.norms")

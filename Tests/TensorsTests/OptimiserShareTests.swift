@@ -74,7 +74,7 @@ import Testing
     }
     func weights(_ share: OptimiserShare?) -> [Float] {
       var set = ParameterSet(layout: layout)
-      var state = AdamWState(layout: layout, share: share)
+      var state = OptimiserState(.adamW(AdamW()), layout: layout, share: share)
       let gradients = GradientBuffer(layout: layout)
       for step in 0..<3 {
         gradients.reset()

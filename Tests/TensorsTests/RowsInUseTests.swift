@@ -52,11 +52,11 @@ import Testing
   /// - Parameter trained: Whether the table is, and the three floats beside it.
   private func train(
     _ optimiser: AdamW, decay: Double, trained: [Bool] = [true, true],
-    watch: (Int, ParameterSet, AdamWState) -> Void = { _, _, _ in }
-  ) -> (ParameterSet, AdamWState) {
+    watch: (Int, ParameterSet, OptimiserState) -> Void = { _, _, _ in }
+  ) -> (ParameterSet, OptimiserState) {
     let layout = Self.layout()
     var set = fresh(layout)
-    var state = AdamWState(layout: layout)
+    var state = OptimiserState(.adamW(AdamW()), layout: layout)
     let gradients = GradientBuffer(layout: layout, trained: trained)
     for step in 0..<Self.steps {
       watch(step, set, state)
@@ -93,7 +93,7 @@ import Testing
       }
       #expect(state.rowsInUse[0].rows.allSatisfy { $0 % 5 != 0 })
       // Moments of rows never used were never written.
-      state.firstMoments.withSpan(0..<Self.columns) { span in
+      state.moments[0].withSpan(0..<Self.columns) { span in
         #expect(span.indices.allSatisfy { span[$0] == 0 })
       }
       if reference.decay > 0 { continue }
@@ -127,8 +127,8 @@ import Testing
     }
   }
 
-  private func moments(_ state: AdamWState) -> [[Float]] {
-    [state.firstMoments, state.secondMoments].map { buffer in
+  private func moments(_ state: OptimiserState) -> [[Float]] {
+    state.moments.map { buffer in
       buffer.withSpan { span in span.indices.map { span[$0] } }
     }
   }
@@ -138,7 +138,7 @@ import Testing
     struct Held {
       var until: Int
       var set: ParameterSet
-      var state: AdamWState
+      var state: OptimiserState
       var weights: [Float]
       var moments: [[Float]]
     }
