@@ -7,7 +7,7 @@ import Glibc
 public struct Program {
   public init() {}
 
-  /// Made when the process has started as ``main()`` says, not before.
+  /// The commands, in the order of the help. ``main()`` makes them after it has prepared the process.
   private var commands: CommandTree {
     CommandTree(
       "isogloss",

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What benches tell beside their own figures.
+/// Measurements of this process that several commands report.
 enum Measured {
   /// The largest resident memory that this process has had, in bytes.
   static var peakBytes: Double {
