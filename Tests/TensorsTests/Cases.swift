@@ -11,6 +11,15 @@ let cases: [Case] = [
     name: "tanh", segmentBounds: [0, 5, 9], inputs: [7], parameters: [],
     run: { tape, x, _ in tape.tanh(x[0]) }, reference: { $0[0].map { tanh($0) } }),
   Case(
+    name: "softmax", segmentBounds: [0, 5, 9], inputs: [7], parameters: [],
+    run: { tape, x, _ in tape.softmax(x[0]) },
+    reference: { values in
+      matrixRows(values[0], 7).flatMap { row in
+        let powers = row.map { exp($0) }
+        return powers.map { $0 / powers.reduce(0, +) }
+      }
+    }),
+  Case(
     name: "gather", segmentBounds: [0, 5, 9], inputs: [7], parameters: [],
     run: { tape, x, _ in
       tape.gather(

@@ -70,7 +70,7 @@ extension Tape {
     return term
   }
 
-  private func logSumExp(_ logits: Tensor, row: Int) -> Double {
+  func logSumExp(_ logits: Tensor, row: Int) -> Double {
     let base = unsafe logits.base + row * logits.columns
     var largest = -Double.infinity
     for label in 0..<logits.columns { largest = unsafe max(largest, Double(base[label])) }

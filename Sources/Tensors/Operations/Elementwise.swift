@@ -43,6 +43,45 @@ extension Tape {
       fromOutput: false)
   }
 
+  /// The softmax of each row, as PyTorch's over the last dimension: `exp(x[k]) / Σ exp(x)`.
+  ///
+  /// - Parameter x: Shape `[rows, columns]`.
+  /// - Returns: Shape of `x`; rows sum to 1.
+  public func softmax(_ x: Tensor) -> Tensor {
+    let columns = x.columns
+    let output = makeTensor(in: x.space, columns: columns, needsGradient: x.needsGradient)
+    workspace.measured("softmax", bytes: traffic(x, 2)) {
+      forEachBlock(of: x.space) { rows in
+        for row in rows {
+          let y = unsafe output.base + row * columns
+          unsafe y.update(from: x.base + row * columns, count: columns)
+          var largest = -Float.infinity
+          var sum = 0.0
+          unsafe kernels.pointee.softmax_part(y, columns, &largest, &sum)
+          unsafe kernels.pointee.softmax_scaled(y, columns, largest, Float(1 / sum))
+        }
+      }
+    }
+    inspect(output, of: "softmax")
+    guard x.needsGradient else { return output }
+    record("softmax", bytes: traffic(x, 3)) { [self] in
+      guard let dy = unsafe arrivedGradient(output) else { return }
+      forEachBlock(of: x.space) { rows in
+        for row in rows {
+          let (y, dy) = unsafe (output.base + row * columns, dy + row * columns)
+          var inner = 0.0
+          for column in 0..<columns { unsafe inner += Double(dy[column]) * Double(y[column]) }
+          for column in 0..<columns {
+            unsafe dy[column] = y[column] * Float(Double(dy[column]) - inner)
+          }
+        }
+      }
+      if !moveGradient(from: output, to: x) { unsafe addGradient(dy, to: x) }
+      releaseGradient(output)
+    }
+    return output
+  }
+
   /// A function of each element.
   ///
   /// - Parameters:
