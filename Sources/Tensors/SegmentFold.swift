@@ -1,21 +1,30 @@
-internal import CKernels
+package import CKernels
 import Determinism
 
 /// A sum over the rows of a space, formed for each segment and folded along the tree over segments.
 ///
 /// The sum is a vector, or some columns of a matrix.
-@safe struct SegmentFold {
+@safe package struct SegmentFold {
   let space: RowSpace
   /// The rows of the sum.
-  var height = 1
+  let height: Int
   /// The floats of a row of the sum.
   let width: Int
   let kernels: UnsafePointer<ck_table>
 
+  package init(
+    space: RowSpace, height: Int = 1, width: Int, kernels: UnsafePointer<ck_table>
+  ) {
+    self.space = space
+    self.height = height
+    self.width = width
+    unsafe self.kernels = unsafe kernels
+  }
+
   private var count: Int { height * width }
 
-  /// The scratch that a fold of `count` floats needs, in floats.
-  static func scratch(count: Int, segments: Int) -> Int {
+  /// The scratch that a fold of `count` floats needs, in floats. A fold that adds needs that of twice its segments.
+  package static func scratch(count: Int, segments: Int) -> Int {
     var levels = 1
     var covered = 1
     while covered < segments {
@@ -30,7 +39,7 @@ import Determinism
   /// - Parameters:
   ///   - stride: The floats from a row of `target` to the next; nil where they are dense.
   ///   - leaf: Writes the sum over some rows, never none, of one segment, its rows so many floats apart.
-  func callAsFunction(
+  package func callAsFunction(
     into target: UnsafeMutablePointer<Float>, stride: Int? = nil, adds: Bool,
     scratch: UnsafeMutablePointer<Float>,
     leaf: (_ rows: Range<Int>, _ sum: UnsafeMutablePointer<Float>, _ stride: Int) -> Void
@@ -89,10 +98,11 @@ import Determinism
 }
 
 extension Tape {
-  /// Sums over rows for each column of a matrix, written as the gradient of a vector parameter.
+  /// Sums over rows for each column of a matrix, written as the gradient of a vector parameter, if that is trained. In the
+  /// backward part of an operation.
   ///
   /// - Parameter leaf: Writes the sums over some rows for the columns of a range.
-  func foldColumns(
+  package func foldColumns(
     of space: RowSpace, into parameter: Parameter,
     leaf: (Range<Int>, _ columns: Range<Int>, UnsafeMutablePointer<Float>) -> Void
   ) {
@@ -101,7 +111,7 @@ extension Tape {
   }
 
   /// The same, left where a gradient of so many columns lies, or added to it.
-  func foldColumns(
+  package func foldColumns(
     of space: RowSpace, _ count: Int,
     into target: (pointer: UnsafeMutablePointer<Float>, adds: Bool),
     leaf: (Range<Int>, _ columns: Range<Int>, UnsafeMutablePointer<Float>) -> Void
@@ -119,7 +129,7 @@ extension Tape {
   }
 
   /// The columns that one task sums where only columns part the work: two tasks a worker, of 16 to 128 columns.
-  func columnWidth(_ columns: Int) -> Int {
+  package func columnWidth(_ columns: Int) -> Int {
     let share = (columns + 2 * pool.workers - 1) / (2 * pool.workers)
     return min(128, max(16, (share + 15) / 16 * 16))
   }

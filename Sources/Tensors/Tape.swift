@@ -1,16 +1,18 @@
-internal import CKernels
+package import CKernels
 import Determinism
 
 /// A matrix of a step: rows of a ``RowSpace``, row-major, in the memory of a ``Workspace``.
 ///
-/// Valid until the workspace's memory is reset at the next step.
+/// Valid until its tape gives its memory back, or another one resets the memory of the workspace.
 @safe public struct Tensor {
   public let space: RowSpace
   public let columns: Int
   /// Whether a gradient flows back through it.
   public let needsGradient: Bool
   let index: Int
-  let base: UnsafeMutablePointer<Float>
+  /// The elements, `[rows, columns]` without gaps, aligned to 64 bytes. The operation that makes a tensor fills them;
+  /// others read them. A consumer may overwrite them only if its doc comment says so.
+  package let base: UnsafeMutablePointer<Float>
 
   public var rows: Int { space.count }
   public var count: Int { rows * columns }
@@ -49,6 +51,10 @@ public struct DropoutKey: Sendable {
 ///
 /// Each operation is written by hand, forward and backward. A tape without a gradient buffer records
 /// nothing. A tape without a dropout key drops nothing. Use a tape for one pass.
+///
+/// A pass may have several tapes. Inner ones, whose memory begins where that of the tapes before them ends, are released
+/// in the reverse order of their beginnings; only the one that began last may record or run backwards. Outer ones add to
+/// one gradient in the order in which they run backwards, of which the last alone completes it.
 @safe public final class Tape {
   public let workspace: Workspace
   public let parameters: ParameterSet
@@ -59,9 +65,14 @@ public struct DropoutKey: Sendable {
   let dropoutKey: DropoutKey?
   private var dropoutCount: UInt32 = 0
   private var nodes: [() -> Void] = []
+  /// Whether the gradient is whole once this tape has run backwards.
+  private let completesGradient: Bool
+  /// The tape among those that have memory of the workspace.
+  private let place: Workspace.TapePlace
   /// How many recorded operations have still to write to the gradient of each entry.
   private var writers: [Int]
-  /// Called in the backward pass, once with each entry, when nothing will write to its gradient any more.
+  /// Called in the backward pass of a tape that completes the gradient, once with each entry, when nothing will write to
+  /// its gradient any more.
   public var whenFinal: ((_ entry: Int) -> Void)?
   /// Called in the forward pass before an operation reads the weights of these entries, tables apart.
   public var whenRead: ((_ entries: Range<Int>) -> Void)?
@@ -72,9 +83,14 @@ public struct DropoutKey: Sendable {
   private var slots: [UnsafeMutablePointer<Float>?] = unsafe []
   private var spare: [Int: [UnsafeMutablePointer<Float>]] = unsafe [:]
 
+  /// - Parameters:
+  ///   - resetsArena: Whether all memory of earlier tapes is taken back first. Otherwise the tape begins after it, and
+  ///     gives its own back with ``release()``.
+  ///   - completesGradient: Whether no later tape adds to `gradients`: the backward pass then makes the gradient of entries
+  ///     zero that no operation used, and calls ``whenFinal``.
   public init(
     workspace: Workspace, parameters: ParameterSet, gradients: GradientBuffer? = nil,
-    dropout: DropoutKey? = nil
+    dropout: DropoutKey? = nil, resetsArena: Bool = true, completesGradient: Bool = true
   ) {
     precondition(
       gradients.map { $0.layout == parameters.layout } ?? true, "a gradient of another layout")
@@ -83,7 +99,8 @@ public struct DropoutKey: Sendable {
     self.gradients = gradients
     dropoutKey = dropout
     writers = parameters.layout.entries.map { _ in 0 }
-    workspace.arena.reset()
+    self.completesGradient = completesGradient
+    place = workspace.beginTape(resettingArena: resetsArena)
   }
 
   /// A tensor with the given values, of shape `[space.count, columns]`.
@@ -102,14 +119,31 @@ public struct DropoutKey: Sendable {
 
   /// Runs all recorded operations backwards, each term of the loss weighted by its seed.
   ///
-  /// Entries of the parameters that no operation used have zero gradient afterwards.
+  /// What earlier tapes left in the gradient since its reset is added to. On a tape that completes the gradient, entries of
+  /// the parameters that no operation of any tape used have zero gradient afterwards.
   public func backward() {
     guard let gradients else { preconditionFailure("a tape without a gradient buffer") }
+    preconditionInnermost()
     // Entries that nothing writes to are final too, once they are zero.
     for entry in writers.indices where writers[entry] == 0 { finish(entry) }
     for node in nodes.reversed() { node() }
     nodes = []
-    gradients.zeroUntouched()
+    if completesGradient { gradients.zeroUntouched() }
+  }
+
+  /// Gives back the memory of the tape: its tensors and their gradients must not be read any more. What it recorded is
+  /// dropped.
+  ///
+  /// Let go of the tape too before its parameters are updated: it holds them as a copy does.
+  public func release() {
+    nodes = []
+    tiedDecoders = [:]
+    workspace.endTape(place)
+  }
+
+  /// A tape that records or runs backwards takes memory, which must not lie above that of a tape still to be released.
+  private func preconditionInnermost() {
+    precondition(workspace.isInnermost(place), "a later tape has still to be released")
   }
 
   /// Runs operations that turn `x` into a tensor of its shape. Where nothing of them is to be learned, in inference
@@ -135,27 +169,46 @@ public struct DropoutKey: Sendable {
 
   // MARK: What operations are made of
 
-  var kernels: UnsafePointer<ck_table> { unsafe workspace.kernels.raw }
-  var pool: ThreadPool { workspace.pool }
+  // An operation is a method of a tape, in any target of the package. Its forward part makes a tensor, fills it, lets
+  // `inspect` look at it, and records what it does backwards if the tensor needs a gradient. Its backward part begins with
+  // the gradient that has arrived at the tensor, claims those of its inputs and parameters, writes or adds to each claimed
+  // one as the claim says, and releases the first.
 
-  /// The weights of a parameter, to be read from now on.
-  func weights(of parameter: Parameter) -> UnsafePointer<Float> {
+  /// The kernels of the workspace. For a task of ``pool`` too.
+  package var kernels: UnsafePointer<ck_table> { unsafe workspace.kernels.raw }
+  /// The threads that share the work of an operation. Not to be called from a task of its own.
+  package var pool: ThreadPool { workspace.pool }
+
+  /// The weights of a parameter, to be read from now on until the operation ends: forward or backward, before or in tasks.
+  ///
+  /// Of a table that is used by rows read each row with ``ParameterSet/copyRow(_:of:to:_:)``: it may lie elsewhere than its
+  /// neighbours, and owe decay.
+  package func weights(of parameter: Parameter) -> UnsafePointer<Float> {
     whenRead?(parameter.entries)
     check?.weights(parameter, of: parameters)
     return unsafe parameters.pointer(parameter)
   }
 
-  func makeTensor(in space: RowSpace, columns: Int, needsGradient: Bool) -> Tensor {
+  /// A tensor of unknown content. In the forward part.
+  ///
+  /// - Parameter needsGradient: Whether an input of the operation needs one, or a parameter of it is trained, and the tape has
+  ///   a gradient buffer.
+  package func makeTensor(in space: RowSpace, columns: Int, needsGradient: Bool) -> Tensor {
+    preconditionInnermost()
     unsafe slots.append(nil)
     return unsafe Tensor(
       space: space, columns: columns, needsGradient: needsGradient, index: slots.count - 1,
       base: workspace.arena.take(space.count * columns))
   }
 
-  /// Records what an operation does backwards, and what that costs.
+  /// Records what an operation does backwards, and what that costs. In the forward part, once, if the output needs a
+  /// gradient.
   ///
-  /// - Parameter parameters: Those whose gradient it may write to.
-  func record(
+  /// - Parameters:
+  ///   - parameters: Those whose gradient it may write to.
+  ///   - flops: Multiplications and additions of the backward part, for profiles; `bytes` those that it reads and writes.
+  ///   - isRounded: Whether its products round their factors to bf16.
+  package func record(
     _ name: @autoclosure () -> String, writing parameters: [Parameter] = [], flops: Double = 0,
     isRounded: Bool = false, bytes: Double = 0, _ node: @escaping () -> Void
   ) {
@@ -187,33 +240,44 @@ public struct DropoutKey: Sendable {
   }
 
   /// Whether, in the backward pass, another operation than the one that runs will write to a parameter's gradient.
-  func hasOtherWriters(_ parameter: Parameter) -> Bool {
+  package func hasOtherWriters(_ parameter: Parameter) -> Bool {
     parameter.entries.contains { writers[$0] > 1 }
   }
 
   /// Nothing writes to the gradient of this entry any more.
   private func finish(_ entry: Int) {
+    if !completesGradient { return }
     gradients?.zeroUntouched(CollectionOfOne(entry))
     whenFinal?(entry)
   }
 
   /// The bytes that `passes` reads or writes of a matrix move.
-  func traffic(_ tensor: Tensor, _ passes: Int) -> Double { Double(4 * tensor.count * passes) }
+  package func traffic(_ tensor: Tensor, _ passes: Int) -> Double {
+    Double(4 * tensor.count * passes)
+  }
 
-  func record(_ term: LossTerm) {
+  /// Records a term of the loss. In the forward part; its backward part reads the term's seed, and does nothing where that
+  /// is 0.
+  package func record(_ term: LossTerm) {
     terms.append(term)
     check?.loss(term)
   }
 
-  func isTrained(_ parameter: Parameter) -> Bool { gradients?.isTrained(parameter) ?? false }
+  /// Whether the tape is to leave a gradient of a parameter.
+  package func isTrained(_ parameter: Parameter) -> Bool {
+    gradients?.isTrained(parameter) ?? false
+  }
 
-  /// The gradient that has arrived at a tensor.
-  func arrivedGradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? {
+  /// The gradient that has arrived at a tensor, of its shape; nil if none did. In the backward part, of the operation's
+  /// output, which may use the memory for itself.
+  package func arrivedGradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? {
     unsafe slots[tensor.index]
   }
 
-  /// Memory for a gradient of `tensor`, and whether it holds a part of it already, to be added to.
-  func claimGradient(_ tensor: Tensor) -> (pointer: UnsafeMutablePointer<Float>, adds: Bool) {
+  /// Memory for a gradient of `tensor`, and whether it holds a part of it already, to be added to; else all of it must be
+  /// written. In the backward part, of an input that needs a gradient, once.
+  package func claimGradient(_ tensor: Tensor) -> (pointer: UnsafeMutablePointer<Float>, adds: Bool)
+  {
     check?.writes(tensor)
     if let base = unsafe slots[tensor.index] { return unsafe (base, true) }
     let base = unsafe takeSpare(tensor.count)
@@ -222,8 +286,8 @@ public struct DropoutKey: Sendable {
   }
 
   /// Hands the gradient memory of `source`, all used, on to `target` of equal count. False if the
-  /// target has a part of its gradient already.
-  func moveGradient(from source: Tensor, to target: Tensor) -> Bool {
+  /// target has a part of its gradient already. In the backward part, in place of a claim of the target's gradient.
+  package func moveGradient(from source: Tensor, to target: Tensor) -> Bool {
     precondition(source.count == target.count, "\(source.count) floats for \(target.count)")
     guard unsafe slots[target.index] == nil else { return false }
     check?.writes(target)
@@ -232,8 +296,8 @@ public struct DropoutKey: Sendable {
     return true
   }
 
-  /// Gives back the gradient memory of a tensor whose operation has run backwards.
-  func releaseGradient(_ tensor: Tensor) {
+  /// Gives back the gradient memory of a tensor. The last of the backward part, of the operation's output.
+  package func releaseGradient(_ tensor: Tensor) {
     guard let base = unsafe slots[tensor.index] else { return }
     unsafe spare[Self.sizeClass(tensor.count), default: []].append(base)
     unsafe slots[tensor.index] = nil
@@ -246,8 +310,9 @@ public struct DropoutKey: Sendable {
 
   private static func sizeClass(_ count: Int) -> Int { (max(count, 1) + 15) / 16 }
 
-  /// The random numbers of the next place that drops with `rate`.
-  func nextDropout(rate: Float) -> ck_dropout {
+  /// The random numbers of the next place that drops with `rate`. In the forward part, whether or not something is dropped,
+  /// so that places have the same numbers always.
+  package func nextDropout(rate: Float) -> ck_dropout {
     precondition(rate >= 0 && rate < 1, "a dropout rate of \(rate)")
     defer { dropoutCount += 1 }
     guard let key = dropoutKey, rate > 0 else {
@@ -259,8 +324,8 @@ public struct DropoutKey: Sendable {
   }
 
   /// Runs `body` for blocks of rows, on the threads of the rank. For work that gives a row the same bits wherever
-  /// the rows are cut.
-  func forEachBlock(of space: RowSpace, _ body: (Range<Int>) -> Void) {
+  /// the rows are cut. In either part.
+  package func forEachBlock(of space: RowSpace, _ body: (Range<Int>) -> Void) {
     let share = (space.count + 4 * pool.workers - 1) / (4 * pool.workers)
     let height = min(192, max(8, (share + 7) / 8 * 8))
     let rows = 0..<space.count

@@ -179,8 +179,9 @@ extension Tape {
     return body()
   }
 
-  /// Lets a check, if there is one, look at what an operation gives.
-  func inspect(_ output: Tensor, of operation: String, reading parameters: [Parameter] = []) {
+  /// Lets a check, if there is one, look at what an operation gives. In the forward part, when the output is filled.
+  package func inspect(_ output: Tensor, of operation: String, reading parameters: [Parameter] = [])
+  {
     check?.output(output, of: operation, reading: parameters, on: self)
   }
 }

@@ -20,6 +20,12 @@ let cases: [Case] = [
       }
     }),
   Case(
+    name: "foreign", segmentBounds: [0, 5, 5, 9], inputs: [7], parameters: [[7], [7]],
+    run: { tape, x, p in tape.scaledColumns(tape.scaledColumns(x[0], p[0]), p[1]) },
+    reference: { values in
+      values[0].indices.map { values[0][$0] * values[1][$0 % 7] * values[2][$0 % 7] }
+    }),
+  Case(
     name: "gather", segmentBounds: [0, 5, 9], inputs: [7], parameters: [],
     run: { tape, x, _ in
       tape.gather(

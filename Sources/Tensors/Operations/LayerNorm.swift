@@ -1,4 +1,4 @@
-internal import CKernels
+package import CKernels
 
 /// The parameters of a layer normalisation over rows of `scale.count` columns.
 public struct LayerNormParameters: Sendable {
@@ -142,8 +142,8 @@ extension Tape {
     }
   }
 
-  /// Adds `values`, of the tensor's shape, to the gradient of a tensor.
-  func addGradient(_ values: UnsafeMutablePointer<Float>, to tensor: Tensor) {
+  /// Adds `values`, of the tensor's shape, to the gradient of a tensor. In the backward part of an operation.
+  package func addGradient(_ values: UnsafeMutablePointer<Float>, to tensor: Tensor) {
     let target = unsafe claimGradient(tensor)
     forEachBlock(of: tensor.space) { rows in
       let start = rows.lowerBound * tensor.columns
@@ -152,8 +152,8 @@ extension Tape {
     }
   }
 
-  /// Calls `body` with the dropout, and with where `rows` stand.
-  func withDropout(
+  /// Calls `body` with the dropout, and with where `rows` stand. In either part of an operation.
+  package func withDropout(
     _ dropout: ck_dropout, of rows: Range<Int>, in space: RowSpace,
     _ body: (UnsafePointer<ck_dropout>, UnsafePointer<ck_place>?) -> Void
   ) {

@@ -83,7 +83,7 @@ extension Tape {
   }
 
   /// Whether the products of a layer round their factors to bf16. Layers of few outputs, those of heads, do not.
-  func isRounded(_ weight: Parameter) -> Bool {
+  package func isRounded(_ weight: Parameter) -> Bool {
     workspace.precision == .bf16 && weight.rows >= 32
   }
 
@@ -98,14 +98,14 @@ extension Tape {
   }
 
   /// The gradients of the factors of `x·Wᵀ`, each left at its place or added to what is there, all in one round of
-  /// tasks.
+  /// tasks. In the backward part of an operation.
   ///
   /// - Parameters:
   ///   - w: Shape `[outputs, x.columns]`.
   ///   - dy: Shape `[x.rows, outputs]`.
   ///   - dx: Of the shape of `x`; nil where it is not wanted.
   ///   - dw: Of the shape of `w`; nil where it is not wanted.
-  func productBackward(
+  package func productBackward(
     _ x: Tensor, _ w: UnsafePointer<Float>, outputs: Int, isRounded: Bool,
     _ dy: UnsafePointer<Float>, dx: (pointer: UnsafeMutablePointer<Float>, adds: Bool)?,
     dw: (pointer: UnsafeMutablePointer<Float>, adds: Bool)?

@@ -100,13 +100,15 @@ import Determinism
     return try storage.withSpan(entry.offset..<entry.offset + entry.count, body)
   }
 
-  func isTrained(_ parameter: Parameter) -> Bool {
+  /// Whether any entry that a parameter covers is trained.
+  package func isTrained(_ parameter: Parameter) -> Bool {
     parameter.entries.contains { trained[$0] }
   }
 
   /// Where the gradient of a parameter is to be written, and whether it is to be added to what an
-  /// earlier operation wrote.
-  func claim(_ parameter: Parameter) -> (pointer: UnsafeMutablePointer<Float>, adds: Bool) {
+  /// earlier operation wrote; else all of it must be written. In the backward part of an operation, by one thread, of a
+  /// parameter that is trained and was recorded as written.
+  package func claim(_ parameter: Parameter) -> (pointer: UnsafeMutablePointer<Float>, adds: Bool) {
     precondition(
       parameter.entries.allSatisfy { !layout.entries[$0].isTable }, "a table is used by rows")
     let adds = parameter.entries.contains { touched[$0] }
@@ -120,8 +122,11 @@ import Determinism
     return unsafe (storage.base + parameter.offset, adds)
   }
 
-  /// Where rows of a parameter lie, to be added to: `rows` hold zero or what earlier operations wrote.
-  func claim(_ parameter: Parameter, rows: some Sequence<Int32>) -> UnsafeMutablePointer<Float> {
+  /// Where a parameter's gradient lies, of which some rows are to be added to: `rows` hold zero or what earlier operations
+  /// wrote. The rows of a table count as touched. In the backward part of an operation, as ``claim(_:)``.
+  package func claim(_ parameter: Parameter, rows: some Sequence<Int32>) -> UnsafeMutablePointer<
+    Float
+  > {
     let index = parameter.entries.lowerBound
     if layout.entries[index].isTable {
       for row in rows { touchedRows[index].insert(row) }

@@ -1,11 +1,12 @@
-internal import CKernels
+package import CKernels
 import Glibc
 
 /// One set of kernels: plain C, or that for an instruction set.
 ///
 /// A table is chosen once, when a ``Workspace`` is made. `ISOGLOSS_KERNELS` forces one by its name.
 @safe public struct KernelTable: Sendable {
-  nonisolated(unsafe) let raw: UnsafePointer<ck_table>
+  /// The functions, which live as long as the program.
+  nonisolated(unsafe) package let raw: UnsafePointer<ck_table>
 
   /// The table's name: `reference`, `avx2`, `avx512`, `avx512-bf16` or `amx`.
   public var name: String { unsafe String(cString: raw.pointee.name) }

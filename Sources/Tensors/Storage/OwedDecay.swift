@@ -1,4 +1,4 @@
-internal import CKernels
+package import CKernels
 
 /// The weight decay that rows of a table owe that no step has used yet.
 ///
@@ -87,8 +87,8 @@ extension ParameterSet {
     }
   }
 
-  /// Copies a row of a parameter to `target`, with what it owes multiplied in.
-  func copyRow(
+  /// Copies a row of a parameter to `target`, with what it owes multiplied in. For operations; several threads may call it.
+  package func copyRow(
     _ row: Int32, of parameter: Parameter, to target: UnsafeMutablePointer<Float>,
     _ kernels: UnsafePointer<ck_table>
   ) {

@@ -1,4 +1,4 @@
-internal import CKernels
+package import CKernels
 
 /// The rows that some tensors share (tokens, or scored words), cut into segments.
 ///
@@ -11,9 +11,9 @@ public final class RowSpace: Sendable {
   /// Row bounds of the segments, from 0 to ``count``.
   public let segmentBounds: [Int]
   /// Row ranges, each inside one segment, that one task works on.
-  let blocks: [Range<Int>]
+  package let blocks: [Range<Int>]
   /// Where each row stands in its work item: what its random numbers are keyed by. Empty or one a row.
-  let places: [ck_place]
+  package let places: [ck_place]
 
   /// - Parameters:
   ///   - segmentBounds: Row bounds, ascending, from 0.

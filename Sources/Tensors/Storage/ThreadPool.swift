@@ -3,10 +3,10 @@ import Synchronization
 
 /// The threads of one rank. Tasks are numbered and handed out one by one, so which thread runs a task
 /// is left open; what a task computes must not depend on it.
-@safe final class ThreadPool: @unchecked Sendable {
-  let threadCount: Int
+@safe package final class ThreadPool: @unchecked Sendable {
+  package let threadCount: Int
   /// The workers that operations are cut for: the threads, or more to see what these would find to do.
-  var workers: Int
+  package internal(set) var workers: Int
   private let nextTask = Atomic<Int>(0)
   private let generation = Atomic<Int>(0)
   private let busyWorkers = Atomic<Int>(0)
@@ -64,8 +64,8 @@ import Synchronization
   }
 
   /// Runs `body(task, worker)` for the tasks `0 ..< count` and returns when all are done. `worker` is
-  /// below ``threadCount`` and no two tasks run with the same worker at once.
-  func run(_ count: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
+  /// below ``threadCount`` and no two tasks run with the same worker at once. A task must not call it.
+  package func run(_ count: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
     if let graph = meter?.graph {
       runMeasured(count, body, graph)
     } else {

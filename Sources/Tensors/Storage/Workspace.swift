@@ -8,13 +8,19 @@ internal import COpenBLAS
   public let kernels: KernelTable
   /// What the factors of large products are rounded to.
   public let precision: Precision
-  let pool: ThreadPool
-  let arena = Arena()
+  /// The threads.
+  package let pool: ThreadPool
+  /// The memory of tapes. An operation takes from it what lives as long as its tape, and what it needs for itself between a
+  /// mark and going back to that.
+  package let arena = Arena()
   /// Measures every operation, if there is one.
   public var profile: Profile? {
     didSet { pool.meter = profile?.pool }
   }
   private var scratch: [FloatBuffer]
+  /// The tapes that have memory, in the order in which they began.
+  private var tapes: [TapePlace] = []
+  private var tapeCount = 0
 
   /// - Parameter threadCount: The threads that compute, the caller's own included. At least 1.
   public init(kernels: KernelTable, threadCount: Int, precision: Precision = .fp32) {
@@ -47,14 +53,44 @@ internal import COpenBLAS
     arena.misalignment = floats
   }
 
+  /// A tape among those that have memory, and where that begins.
+  struct TapePlace {
+    fileprivate let number: Int
+    fileprivate let start: Arena.Mark
+  }
+
+  /// Begins the memory of a tape after that of the others, or in place of it.
+  func beginTape(resettingArena: Bool) -> TapePlace {
+    if resettingArena {
+      arena.reset()
+      tapes.removeAll(keepingCapacity: true)
+    }
+    tapeCount += 1
+    let place = TapePlace(number: tapeCount, start: arena.mark)
+    tapes.append(place)
+    return place
+  }
+
+  /// Whether no other tape that has memory began after this one.
+  func isInnermost(_ place: TapePlace) -> Bool { tapes.last?.number == place.number }
+
+  /// Takes back the memory of the tape that began last.
+  func endTape(_ place: TapePlace) {
+    precondition(isInnermost(place), "tapes are released in the reverse order of their beginnings")
+    arena.rewind(to: place.start)
+    tapes.removeLast()
+  }
+
   /// Gives every worker at least `count` floats of scratch. Call it before the tasks that use it.
-  func reserveScratch(_ count: Int) {
+  package func reserveScratch(_ count: Int) {
     guard let first = scratch.first, first.count < count else { return }
     scratch = scratch.map { _ in FloatBuffer(count: count) }
   }
 
-  /// The scratch of a worker: what it holds is lost at the next task.
-  func scratch(of worker: Int) -> UnsafeMutablePointer<Float> { unsafe scratch[worker].base }
+  /// The scratch of a worker, for a task that the worker runs: what it holds is lost at the next task.
+  package func scratch(of worker: Int) -> UnsafeMutablePointer<Float> {
+    unsafe scratch[worker].base
+  }
 }
 
 /// The memory of a step: handed out in order, given back all at once, kept for the next step.
@@ -96,11 +132,17 @@ internal import COpenBLAS
     return unsafe chunks[chunk].base + start + misalignment
   }
 
+  /// How much has been handed out.
+  package struct Mark {
+    fileprivate let chunk: Int
+    fileprivate let used: Int
+  }
+
   /// A place to which ``rewind(to:)`` goes back.
-  var mark: (chunk: Int, used: Int) { (chunk, used) }
+  package var mark: Mark { Mark(chunk: chunk, used: used) }
 
   /// Takes back what was handed out since the mark.
-  func rewind(to mark: (chunk: Int, used: Int)) { (chunk, used) = mark }
+  package func rewind(to mark: Mark) { (chunk, used) = (mark.chunk, mark.used) }
 
   /// Takes back all that was handed out.
   package func reset() { (chunk, used) = (0, 0) }
