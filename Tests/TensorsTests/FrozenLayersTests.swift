@@ -55,4 +55,33 @@ import Testing
     #expect(few.bytes < all.bytes / 3, "\(few.bytes) of \(all.bytes) bytes")
     #expect(none.bytes < all.bytes / 5, "\(none.bytes) of \(all.bytes) bytes")
   }
+
+  /// An operation with a trained and a frozen parameter may write both gradients; a later pass finds neither.
+  @Test func gradientsThatNoOperationUsedAreZero() {
+    let workspace = Workspace(kernels: .forTests, threadCount: 1)
+    defer { workspace.stop() }
+    var layout = ParameterLayout()
+    let scale = layout.add("scale", 8, first: .ones)
+    let shift = layout.add("shift", 8)
+    _ = layout.add("frozen", 8)
+    var set = ParameterSet(layout: layout)
+    set.fillFirst(entry: 0, seed: 0, in: workspace)
+    let gradients = GradientBuffer(layout: layout, trained: [false, true, false])
+    for isUsed in [true, false] {
+      gradients.reset()
+      let tape = Tape(workspace: workspace, parameters: set, gradients: gradients)
+      if isUsed {
+        let x = tape.constant(
+          (0..<16).map { Float($0 * $0 % 7) }, in: RowSpace(segmentBounds: [0, 2]), columns: 8)
+        let y = tape.layerNorm(
+          x, LayerNormParameters(scale: scale, shift: shift, epsilon: 1e-5))
+        tape.weightedSum(y, weights: (0..<16).map { Float($0) }).seed = 1
+      }
+      tape.backward()
+      let used = layout.entries.indices.map { entry in
+        gradients.read(entry: entry) { span in span.indices.contains { span[$0] != 0 } }
+      }
+      #expect(used == (isUsed ? [true, true, false] : [false, false, false]))
+    }
+  }
 }

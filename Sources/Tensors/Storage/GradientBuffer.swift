@@ -13,6 +13,8 @@ import Determinism
   /// The rows of each table that operations used since ``reset()``.
   public private(set) var touchedRows: [RowSet]
   private(set) var touched: [Bool]
+  /// Whether an operation has ever written each entry; memory of the others is zero and has not been taken.
+  private var written: [Bool]
 
   public init(layout: ParameterLayout, trained: [Bool]? = nil) {
     self.layout = layout
@@ -20,6 +22,7 @@ import Determinism
     precondition(self.trained.count == layout.entries.count, "one flag for each entry")
     storage = FloatBuffer(count: layout.count, scattered: layout.denseRange.lowerBound)
     touched = layout.entries.map { _ in false }
+    written = touched
     touchedRows = layout.tables.map { RowSet(tableRows: layout.entries[$0].shape[0]) }
   }
 
@@ -55,7 +58,8 @@ import Determinism
   func zeroUntouched(_ entries: some Sequence<Int>) {
     for index in entries where !touched[index] {
       let entry = layout.entries[index]
-      if !entry.isTable {
+      // Ranks exchange trained entries alone.
+      if !entry.isTable && (trained[index] || written[index]) {
         unsafe (storage.base + entry.offset).update(repeating: 0, count: entry.count)
       }
       touched[index] = true
@@ -66,7 +70,8 @@ import Determinism
   public func add(_ other: GradientBuffer, entry index: Int, in workspace: Workspace) {
     precondition(other.layout == layout, "gradients of two layouts")
     let entry = layout.entries[index]
-    if entry.isTable { return }
+    if entry.isTable || !(trained[index] || other.written[index]) { return }
+    written[index] = true
     let target = unsafe storage.base + entry.offset
     let source = unsafe other.storage.base + entry.offset
     let kernels = unsafe workspace.kernels.raw
@@ -118,7 +123,10 @@ import Determinism
         unsafe (storage.base + entry.offset).update(repeating: 0, count: entry.count)
       }
     }
-    for index in parameter.entries { touched[index] = true }
+    for index in parameter.entries {
+      touched[index] = true
+      written[index] = true
+    }
     return unsafe (storage.base + parameter.offset, adds)
   }
 
