@@ -49,8 +49,8 @@ struct MimeticInitializer {
   /// large as the inputs.
   static func deviation(inputs: Int) -> Float { 1 / Float(inputs).squareRoot() }
 
-  /// Writes what is not random of some entries of an encoder: positions, and queries and keys of the first block's heads
-  /// that look beside them.
+  /// Writes the weights of some entries of an encoder that are not random: positions, and queries and keys of the first
+  /// block's heads that look at neighbouring tokens.
   func fill(_ parameters: inout ParameterSet, entries: [Int], of encoder: Encoder) {
     let positions = encoder.embeddings.positions.entries.lowerBound
     if entries.contains(positions) { fillPositions(entry: positions, of: &parameters) }

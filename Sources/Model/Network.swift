@@ -6,7 +6,7 @@ public import Tensors
 public protocol Network: Sendable {
   var layout: ParameterLayout { get }
 
-  /// What a batch may hold.
+  /// The bounds of the ids, lengths and token types of a batch.
   var limits: BatchLimits { get }
 
   /// The work of a pass over sequences of these lengths, forward and backward, in a unit of the network's own: by it the

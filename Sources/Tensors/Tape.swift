@@ -52,9 +52,9 @@ public struct DropoutKey: Sendable {
 /// Each operation is written by hand, forward and backward. A tape without a gradient buffer records
 /// nothing. A tape without a dropout key drops nothing. Use a tape for one pass.
 ///
-/// A pass may have several tapes. Inner ones, whose memory begins where that of the tapes before them ends, are released
-/// in the reverse order of their beginnings; only the one that began last may record or run backwards. Outer ones add to
-/// one gradient in the order in which they run backwards, of which the last alone completes it.
+/// A pass may have several tapes. Those that do not reset the arena are released in the reverse order of their beginnings,
+/// and only the tape that began last may record or run backwards. Several tapes may add to one gradient, in the order in
+/// which they run backwards; the last of them completes it.
 @safe public final class Tape {
   public let workspace: Workspace
   public let parameters: ParameterSet
@@ -119,8 +119,8 @@ public struct DropoutKey: Sendable {
 
   /// Runs all recorded operations backwards, each term of the loss weighted by its seed.
   ///
-  /// What earlier tapes left in the gradient since its reset is added to. On a tape that completes the gradient, entries of
-  /// the parameters that no operation of any tape used have zero gradient afterwards.
+  /// The tape adds to the gradient that earlier tapes have left since the buffer's reset. If it completes the gradient,
+  /// entries that no operation of any tape used have zero gradient afterwards.
   public func backward() {
     guard let gradients else { preconditionFailure("a tape without a gradient buffer") }
     preconditionInnermost()
@@ -131,17 +131,17 @@ public struct DropoutKey: Sendable {
     if completesGradient { gradients.zeroUntouched() }
   }
 
-  /// Gives back the memory of the tape: its tensors and their gradients must not be read any more. What it recorded is
-  /// dropped.
+  /// Gives back the memory of the tape, and drops what it recorded. Its tensors and their gradients must not be read any
+  /// more.
   ///
-  /// Let go of the tape too before its parameters are updated: it holds them as a copy does.
+  /// Let go of the tape before you update its parameters: it holds them as a copy does.
   public func release() {
     nodes = []
     tiedDecoders = [:]
     workspace.endTape(place)
   }
 
-  /// A tape that records or runs backwards takes memory, which must not lie above that of a tape still to be released.
+  /// Traps if a later tape has memory: that tape's release would take back the memory that this one is about to take.
   private func preconditionInnermost() {
     precondition(workspace.isInnermost(place), "a later tape has still to be released")
   }
@@ -181,8 +181,8 @@ public struct DropoutKey: Sendable {
 
   /// The weights of a parameter, to be read from now on until the operation ends: forward or backward, before or in tasks.
   ///
-  /// Of a table that is used by rows read each row with ``ParameterSet/copyRow(_:of:to:_:)``: it may lie elsewhere than its
-  /// neighbours, and owe decay.
+  /// Rows of a table that is used by rows are read with ``ParameterSet/copyRow(_:of:to:_:)`` instead: a row may lie
+  /// elsewhere than its neighbours, and may owe decay.
   package func weights(of parameter: Parameter) -> UnsafePointer<Float> {
     whenRead?(parameter.entries)
     check?.weights(parameter, of: parameters)

@@ -3,7 +3,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// What the layout of a network says of its parameters, and what follows from it.
+/// The depths, groups and first values in the layouts of networks, and their limits and costs.
 @Suite struct LayoutTests {
   private static func configuration(_ family: EncoderFamily) -> EncoderConfiguration {
     EncoderConfiguration(

@@ -2,7 +2,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// What all optimisers share: clipping, states that begin anew; and SGD against `Double`.
+/// Clipping and the reset of states, which all optimisers share; and SGD against `Double`.
 @Suite struct OptimiserTests {
   private static let (rows, columns) = (20, 8)
   private let workspace = Workspace(kernels: .forTests, threadCount: 2)

@@ -122,7 +122,7 @@ import Testing
       return values(gradients)
     }
     let gradients = GradientBuffer(layout: model.layout)
-    // What an earlier pass left must not be seen.
+    // Floats that an earlier pass left must not be seen.
     gradients.storage.withMutableSpan(model.layout.denseRange) { span in
       for index in span.indices { span[index] = 7 }
     }

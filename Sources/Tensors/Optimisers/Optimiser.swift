@@ -29,16 +29,17 @@ public struct Optimiser: Sendable, Equatable {
     self.maxNorm = maxNorm
   }
 
-  /// What a gradient of this norm is multiplied by, as PyTorch's `clip_grad_norm_`: `min(1, maxNorm / (norm + 1e-6))`, or
-  /// 1 without clipping.
+  /// The factor that clips a gradient of this norm, as PyTorch's `clip_grad_norm_` has it:
+  /// `min(1, maxNorm / (norm + 1e-6))`, or 1 without clipping.
   public func gradientScale(norm: Double) -> Float {
     Float(maxNorm > 0 ? min(1, maxNorm / (norm + 1e-6)) : 1)
   }
 
-  /// Updates each trained parameter of the state's share by its clipped gradient. The algorithm says which rows of tables.
+  /// Updates each trained parameter of the state's share by its clipped gradient. The algorithm decides which rows of
+  /// tables are updated.
   ///
-  /// Where a copy of the weights or of the state lives, that which is about to change is copied first. Of a set that
-  /// shares the weights of another one, trained entries and updated rows become its own.
+  /// Where a copy of the weights or of the state lives, the parts about to change are copied first. Where the set shares the
+  /// weights of another one, trained entries and updated rows become its own.
   ///
   /// - Parameters:
   ///   - state: Of the same algorithm.

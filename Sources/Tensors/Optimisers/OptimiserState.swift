@@ -1,5 +1,5 @@
-/// The moments of an optimiser and how many updates made them, beside a ``ParameterSet`` of the same layout: all of them,
-/// or a rank's share. A value: copies share their memory until the next update.
+/// The moments of an optimiser and the number of updates that made them, for a ``ParameterSet`` of the same layout: all of
+/// them, or a rank's share. A value: copies share their memory until the next update.
 ///
 /// Memory is taken for the moments of trained entries and of rows in use alone.
 public struct OptimiserState: Sendable {
@@ -47,8 +47,8 @@ public struct OptimiserState: Sendable {
     return (moments.count * (share.count - share.tableCount), moments.count * rows)
   }
 
-  /// Makes the state that of before the first update, for the next inner loop. Nothing is cleared: the moments of an entry
-  /// or a row are when an update uses it first.
+  /// Makes the state new, for the next inner loop. No memory is cleared here: the next update that uses an entry or a row
+  /// clears its moments first.
   ///
   /// Cost: a flag for each entry, and for each row that was in use.
   public mutating func reset() {
@@ -57,8 +57,8 @@ public struct OptimiserState: Sendable {
     for table in rowsInUse.indices { rowsInUse[table].removeAll() }
   }
 
-  /// Makes all ready for an update of the weights: they and the moments are where nobody else reads them, touched rows are
-  /// in use, and what they owe is paid.
+  /// Prepares an update: weights and moments get memory that no copy reads, touched rows come into use, and the decay that
+  /// they owe is paid.
   mutating func begin(
     _ parameters: inout ParameterSet, _ gradients: GradientBuffer,
     _ rates: [(learningRate: Double, weightDecay: Double)], in workspace: Workspace
@@ -141,7 +141,7 @@ public struct OptimiserState: Sendable {
     }
   }
 
-  /// What takes the memory for a copy of dense moments beforehand, on any thread.
+  /// A function that takes the memory for a copy of dense moments beforehand, on any thread.
   ///
   /// - Parameter trained: Whether each entry of the layout is.
   package func copyPreparation(trained: [Bool]) -> @Sendable () -> Void {

@@ -1,6 +1,6 @@
 /// Stochastic gradient descent without momentum, as PyTorch's `SGD`: `w -= rate · (scale · g + decay · w)`.
 ///
-/// It keeps no moments. Of tables only the rows that a step touched are updated and decay.
+/// It keeps no moments. A row of a table is updated, and decays, in the steps that touch it alone.
 public struct SGD: Sendable, Equatable {
   public init() {}
 }

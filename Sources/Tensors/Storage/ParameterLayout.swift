@@ -11,8 +11,7 @@ public struct Parameter: Sendable, Equatable {
   public var count: Int { rows * columns }
 }
 
-/// A part of a model, for what treats its parameters differently: what is frozen, what has a learning rate of its own,
-/// what a checkpoint must hold.
+/// A part of a model. Freezing, learning rates and the loading of checkpoints choose parameters by it.
 ///
 /// A task may name groups of its own.
 public struct ParameterGroup: Sendable, Hashable {
@@ -20,13 +19,13 @@ public struct ParameterGroup: Sendable, Hashable {
 
   public init(_ name: String) { self.name = name }
 
-  /// What turns tokens into hidden states.
+  /// Parameters that turn tokens into hidden states.
   public static let encoder = ParameterGroup("encoder")
-  /// What turns hidden states into the scores of a task.
+  /// Parameters that turn hidden states into the scores of a task.
   public static let head = ParameterGroup("head")
   /// Small layers inside an encoder that is otherwise frozen (Houlsby et al., 2019).
   public static let adapter = ParameterGroup("adapter")
-  /// What joins the hidden states of several tokens, layers or models.
+  /// Parameters that join the hidden states of several tokens, layers or models.
   public static let aggregator = ParameterGroup("aggregator")
 }
 
@@ -45,8 +44,8 @@ public enum FirstValue: Sendable, Equatable {
   public static let ones = FirstValue.constant(1)
 }
 
-/// What the parameters of a model are called, their shapes, where each lies in one flat buffer, and what is to be known of
-/// each: its depth, its group and its first value.
+/// The parameters of a model: their names and shapes, where each lies in one flat buffer, and the depth, group and first
+/// value of each.
 ///
 /// Entries lie without gaps in the order in which they were added, so that views over neighbours (query,
 /// key and value as one matrix) exist.

@@ -56,13 +56,14 @@ struct SharedWeights: Sendable {
 }
 
 extension ParameterSet {
-  /// A set of the same weights that lie in the other set's memory until they are written here: the weights of an inner
-  /// loop, which begin as those of the outer one.
+  /// A set that reads its weights in another set's memory until they are written here. An inner loop begins so at the
+  /// weights of the outer one.
   ///
-  /// Only what is written gets memory of its own: a dense entry with all that views cover together with it, a table by
-  /// rows. Rows that are read elsewhere come with the decay that they owe there. The other set is held, as by a copy:
-  /// an update of it copies it first, unless this set has been let go of, ``reset(sharing:)`` to another one, or told to
-  /// ``endSharing()``.
+  /// A write gives memory to the part that is written: to a dense entry, together with the entries that views cover with it,
+  /// or to a row of a table. A row that is read in the other set has the decay multiplied in that it owes there.
+  ///
+  /// This set holds the other one as a copy does: the next update of the other set copies all of it, unless ``endSharing()``
+  /// or a ``reset(sharing:)`` to a third set came before.
   ///
   /// Cost: a flag for each entry and a bit for each row of a table.
   public init(sharing other: ParameterSet) {
@@ -74,7 +75,7 @@ extension ParameterSet {
   }
 
   /// Makes the weights those of another set again, as ``init(sharing:)`` does. Memory that this set has taken is kept for
-  /// what is written next, and not cleared.
+  /// later writes, and not cleared.
   ///
   /// Cost: a flag for each entry, and for each row that was written.
   public mutating func reset(sharing other: ParameterSet) {
@@ -91,8 +92,8 @@ extension ParameterSet {
     markChanged()
   }
 
-  /// Lets go of the other set, which then can be updated in place. What is not this set's own can not be read until
-  /// ``reset(sharing:)``. Nothing to do for a set that shares nothing.
+  /// Lets go of the other set, so that it can be updated in place. Weights that are not this set's own can not be read until
+  /// the next ``reset(sharing:)``. A set that shares nothing stays as it is.
   public mutating func endSharing() { shared?.letGo() }
 
   /// The entries that the set has in memory of its own, and of each table the rows. For tests.
