@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Imports point down: C leaves, then Determinism, then Tensors | Corpus | Collectives | Checkpoints |
-// Configuration, then Model, Training and Commands, then the program.
+// Imports point down: C leaves, then Determinism | Files, then Tokenizers | Tensors, then Corpus | Model |
+// Collectives | Checkpoints, then Configuration, Training, Diagnostics and Commands, then the program.
 let strict: [SwiftSetting] = [
   .strictMemorySafety(), .treatAllWarnings(as: .error),
   .enableUpcomingFeature("InternalImportsByDefault"),
@@ -44,16 +44,19 @@ let package = Package(
 
     // MARK: Libraries
     library("Determinism", []),
+    library("Files", ["CZlib", "CZstd", "CCrypto"]),
+    library("Tokenizers", ["CSentencePiece", "Files", "Determinism"]),
     library("Tensors", ["CKernels", "COpenBLAS", "Determinism"]),
-    library("Corpus", ["CSentencePiece", "CZlib", "CZstd", "CCrypto", "Determinism"]),
+    library("Corpus", ["Tokenizers", "Files", "Determinism"]),
     library("Collectives", ["CMPI", "Determinism"]),
-    library("Checkpoints", ["CCrypto", "CZstd"]),
+    library("Checkpoints", ["Files", "CCrypto"]),
     library("Configuration", ["CYAML"]),
     library("Model", ["Tensors", "Determinism"]),
     library(
       "Training",
       [
-        "Model", "Tensors", "Corpus", "Collectives", "Checkpoints", "Configuration", "Determinism",
+        "Model", "Tensors", "Corpus", "Tokenizers", "Collectives", "Checkpoints", "Files",
+        "Configuration", "Determinism",
       ]),
     library(
       "Commands",
@@ -66,26 +69,33 @@ let package = Package(
 
     // MARK: Tests
     .target(
-      name: "TestSupport", dependencies: ["Determinism"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Determinism", "CZlib", "CZstd"],
+      path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("DeterminismTests", ["Determinism"]),
     tests("KernelsTests", ["CKernels", "Determinism"]),
     tests(
-      "TensorsTests", ["Tensors", "Checkpoints", "Determinism"], exclude: ["Fixtures"]),
+      "TensorsTests", ["Tensors", "Checkpoints", "Files", "Determinism"], exclude: ["Fixtures"]),
+    tests("FilesTests", ["Files", "Determinism"]),
+    tests("TokenizersTests", ["Tokenizers", "Files", "Determinism"], exclude: ["Fixtures"]),
     tests(
-      "CorpusTests", ["Corpus", "CZlib", "CZstd", "Determinism"],
-      exclude: ["Scores/scores.json", "Tokenizers/Fixtures"]),
+      "CorpusTests", ["Corpus", "Tokenizers", "Files", "Determinism"],
+      exclude: ["Scores/scores.json"]),
     tests("CollectivesTests", ["Collectives", "Determinism"]),
-    tests("CheckpointsTests", ["Checkpoints", "Determinism"], exclude: ["Fixtures"]),
+    tests("CheckpointsTests", ["Checkpoints", "Files", "Determinism"], exclude: ["Fixtures"]),
     tests("ConfigurationTests", ["Configuration"]),
     tests(
-      "ModelTests", ["Training", "Model", "Tensors", "Checkpoints", "Corpus", "Determinism"],
+      "ModelTests",
+      [
+        "Training", "Model", "Tensors", "Checkpoints", "Corpus", "Tokenizers", "Files",
+        "Determinism",
+      ],
       exclude: ["Fixtures"]),
     tests(
       "TrainingTests",
       [
-        "Training", "Model", "Tensors", "Corpus", "Collectives", "Checkpoints", "Configuration",
-        "Determinism",
+        "Training", "Model", "Tensors", "Corpus", "Tokenizers", "Collectives", "Checkpoints",
+        "Files", "Configuration", "Determinism",
       ]),
   ],
   swiftLanguageModes: [.v6],

@@ -1,18 +1,20 @@
 import Checkpoints
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @discardableResult
 private func save(
   _ path: String, _ content: String = "content", replacing: Bool = false
-) throws(CheckpointError) -> CheckpointManifest {
+) throws(FileError) -> CheckpointManifest {
   try CheckpointDirectory.write(
     to: path, replacing: replacing, neededBytes: 100, programVersion: "0.1",
     facts: ["parent": .null, "seed": 7]
-  ) { partial throws(CheckpointError) in
+  ) { partial throws(FileError) in
     try WholeFile.write(content, to: partial + "/a.txt")
     try SafetensorsWriter.write(to: partial + "/model.safetensors", [.init("x", [2])]) {
-      writer throws(CheckpointError) in try writer.append("x", ([1, 2] as [Float]).span)
+      writer throws(FileError) in try writer.append("x", ([1, 2] as [Float]).span)
     }
   }
 }
@@ -37,11 +39,11 @@ private func content(_ path: String) throws -> String {
 @Test func failureLeavesNothing() throws {
   let directory = try TemporaryDirectory()
   let path = directory.file("checkpoint-5")
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try CheckpointDirectory.write(to: path, programVersion: "0.1") {
-      partial throws(CheckpointError) in
+      partial throws(FileError) in
       try WholeFile.write("half", to: partial + "/a.txt")
-      throw CheckpointError(.io, "source", "the source failed")
+      throw FileError(.io, "source", "the source failed")
     }
   }
   #expect(error?.message == "the source failed")
@@ -52,9 +54,9 @@ private func content(_ path: String) throws -> String {
   let directory = try TemporaryDirectory()
   let path = directory.file("best")
   let older = try save(path, "older")
-  #expect(throws: CheckpointError.self) {
+  #expect(throws: FileError.self) {
     try CheckpointDirectory.write(to: path, replacing: true, programVersion: "0.1") {
-      _ throws(CheckpointError) in throw CheckpointError(.io, "source", "the source failed")
+      _ throws(FileError) in throw FileError(.io, "source", "the source failed")
     }
   }
   #expect(try CheckpointDirectory.verify(path) == older)
@@ -65,7 +67,7 @@ private func content(_ path: String) throws -> String {
   let directory = try TemporaryDirectory()
   let path = directory.file("best")
   try save(path, "older")
-  let refused = checkpointError { () throws(CheckpointError) in try save(path, "newer") }
+  let refused = checkpointError { () throws(FileError) in try save(path, "newer") }
   #expect(refused?.message.contains("exists already") == true)
   #expect(try content(path) == "older\n")
   try save(path, "newer", replacing: true)
@@ -75,7 +77,7 @@ private func content(_ path: String) throws -> String {
   let home = directory.file("home")
   try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
   try directory.write("precious", to: "home/a.txt")
-  let kept = checkpointError { () throws(CheckpointError) in
+  let kept = checkpointError { () throws(FileError) in
     try save(home, "newer", replacing: true)
   }
   #expect(kept?.message.contains("is no checkpoint") == true)
@@ -85,11 +87,11 @@ private func content(_ path: String) throws -> String {
 @Test func whatDiffersIsNamed() throws {
   let directory = try TemporaryDirectory()
   let path = directory.file("c")
-  func fault(_ change: () throws -> Void) throws -> CheckpointError? {
+  func fault(_ change: () throws -> Void) throws -> FileError? {
     try? FileManager.default.removeItem(atPath: path)
     try save(path)
     try change()
-    return checkpointError { () throws(CheckpointError) in try CheckpointDirectory.verify(path) }
+    return checkpointError { () throws(FileError) in try CheckpointDirectory.verify(path) }
   }
   let flipped = try fault { try directory.write("contenT\n", to: "c/a.txt") }
   #expect(flipped?.field == "a.txt" && flipped?.message.contains("SHA-256") == true)
@@ -137,7 +139,7 @@ func manifestThatLiesIsRefused(text: String, field: String) throws {
   let directory = try TemporaryDirectory()
   try directory.write(text, to: "isogloss.json")
   let path = directory.path
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try CheckpointDirectory.verify(path)
   }
   #expect(error?.code == .data)
@@ -199,9 +201,9 @@ func manifestThatLiesIsRefused(text: String, field: String) throws {
 @Test func spaceIsCheckedBeforeWriting() throws {
   let directory = try TemporaryDirectory()
   let path = directory.file("c")
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try CheckpointDirectory.write(to: path, neededBytes: 1 << 60, programVersion: "0.1") {
-      _ throws(CheckpointError) in Issue.record("nothing should be written")
+      _ throws(FileError) in Issue.record("nothing should be written")
     }
   }
   #expect(error?.code == .io)
@@ -237,11 +239,11 @@ func fullDiskKeepsWhatWasComplete() throws {
   let path = disk + "/best"
   let older = try save(path, "older")
   let big = [Float](repeating: 1, count: 1 << 19)
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try CheckpointDirectory.write(to: path, replacing: true, neededBytes: 0, programVersion: "0.1")
-    { partial throws(CheckpointError) in
+    { partial throws(FileError) in
       try SafetensorsWriter.write(to: partial + "/model.safetensors", [.init("x", [big.count])]) {
-        writer throws(CheckpointError) in try writer.append("x", big.span)
+        writer throws(FileError) in try writer.append("x", big.span)
       }
     }
   }

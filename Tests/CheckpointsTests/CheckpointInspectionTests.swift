@@ -1,5 +1,7 @@
 import Checkpoints
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @Test func inspectionTellsWhatTheDirectoryHolds() throws {
@@ -9,11 +11,11 @@ import Testing
   config.labels = ["O", "B-PER"]
   try CheckpointDirectory.write(
     to: path, programVersion: "0.1", facts: ["parent": "checkpoint-4", "steps": 5]
-  ) { partial throws(CheckpointError) in
+  ) { partial throws(FileError) in
     try config.write(directory: partial)
     try SafetensorsWriter.write(
       to: partial + "/model.safetensors", [.init("x", [2, 3]), .init("y", [4], .bf16)]
-    ) { writer throws(CheckpointError) in
+    ) { writer throws(FileError) in
       try writer.append("x", [Float](repeating: 1, count: 6).span)
       try writer.append("y", [Float](repeating: 1, count: 4).span)
     }
@@ -48,7 +50,7 @@ import Testing
   let inspection = try CheckpointInspection(directory: snapshot)
   #expect(inspection.files.map(\.name) == ["vocab.txt"] && inspection.files[0].size == 5)
   #expect(inspection.manifest == nil && inspection.config == nil && inspection.tensors.isEmpty)
-  let absent = checkpointError { () throws(CheckpointError) in
+  let absent = checkpointError { () throws(FileError) in
     try CheckpointInspection(directory: snapshot + "/no")
   }
   #expect(absent?.code == .missing)

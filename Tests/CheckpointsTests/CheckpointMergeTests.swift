@@ -1,5 +1,7 @@
 import Checkpoints
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct CheckpointMergeTests {
@@ -87,7 +89,7 @@ import Testing
     let parts = ["a", "b"].map {
       CheckpointMerge.Part(directory: directory.file($0), weight: 1)
     }
-    let error = checkpointError { () throws(CheckpointError) in
+    let error = checkpointError { () throws(FileError) in
       try CheckpointMerge(.average, of: parts)
     }
     #expect(error?.field == "classifier.weight")
@@ -107,8 +109,8 @@ import Testing
     var tensors = SampleModel.tensors
     tensors[1] = .init(Self.body, [64, 32])
     try SampleModel.write(to: directory.file("narrow"), tensors: tensors)
-    func error(_ name: String) -> CheckpointError? {
-      checkpointError { () throws(CheckpointError) in
+    func error(_ name: String) -> FileError? {
+      checkpointError { () throws(FileError) in
         try CheckpointMerge(
           .average,
           of: ["a", name].map { .init(directory: directory.path + "/" + $0, weight: 1) })
@@ -121,7 +123,7 @@ import Testing
   @Test func aSumThatOverflowsIsNoModel() throws {
     let directory = try TemporaryDirectory()
     try models(directory, [("a", 1e38), ("b", 1)])
-    let error = checkpointError { () throws(CheckpointError) in
+    let error = checkpointError { () throws(FileError) in
       try CheckpointMerge(
         .taskArithmetic(base: directory.path + "/b"),
         of: [.init(directory: directory.path + "/a", weight: 1e6)]

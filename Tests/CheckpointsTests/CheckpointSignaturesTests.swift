@@ -1,13 +1,15 @@
 import Checkpoints
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct CheckpointSignaturesTests {
-  private static func sign(_ checkpoint: String, _ key: String) throws(CheckpointError) {
+  private static func sign(_ checkpoint: String, _ key: String) throws(FileError) {
     try CheckpointSignatures.sign(checkpoint, with: SigningKey(path: key, notIn: checkpoint))
   }
 
-  private static func check(_ checkpoint: String, _ key: String) throws(CheckpointError) {
+  private static func check(_ checkpoint: String, _ key: String) throws(FileError) {
     try CheckpointDirectory.verify(checkpoint, signedBy: VerifyingKey(path: key))
   }
 
@@ -16,7 +18,7 @@ import Testing
     let model = directory.file("model")
     try SampleModel.write(to: model)
     for name in ["one", "two", "three"] { try SigningKey.generate(at: directory.file(name)) }
-    let unsigned = checkpointError { () throws(CheckpointError) in
+    let unsigned = checkpointError { () throws(FileError) in
       try Self.check(model, directory.file("one.pub"))
     }
     #expect(unsigned?.message == "is not there: the checkpoint is not signed")
@@ -26,7 +28,7 @@ import Testing
     #expect(try CheckpointSignatures(directory: model).signers.count == 2)
     try Self.check(model, directory.file("one.pub"))
     try Self.check(model, directory.file("two.pub"))
-    let wrong = checkpointError { () throws(CheckpointError) in
+    let wrong = checkpointError { () throws(FileError) in
       try Self.check(model, directory.file("three.pub"))
     }
     #expect(wrong?.message.hasPrefix("holds no signature by the key") == true)
@@ -38,8 +40,8 @@ import Testing
     try SampleModel.write(to: model)
     try SigningKey.generate(at: key)
     try Self.sign(model, key)
-    func failure() -> CheckpointError? {
-      checkpointError { () throws(CheckpointError) in try Self.check(model, key + ".pub") }
+    func failure() -> FileError? {
+      checkpointError { () throws(FileError) in try Self.check(model, key + ".pub") }
     }
     // A byte of a tensor.
     let weights = model + "/model.safetensors"
@@ -75,18 +77,18 @@ import Testing
     try SigningKey.generate(at: key)
     let mode = try FileManager.default.attributesOfItem(atPath: key)[.posixPermissions] as? Int
     #expect(mode == 0o600)
-    let again = checkpointError { () throws(CheckpointError) in try SigningKey.generate(at: key) }
+    let again = checkpointError { () throws(FileError) in try SigningKey.generate(at: key) }
     #expect(again?.message.hasPrefix("exists already") == true)
     try FileManager.default.copyItem(atPath: key, toPath: model + "/key")
-    let inside = checkpointError { () throws(CheckpointError) in
+    let inside = checkpointError { () throws(FileError) in
       try Self.sign(model, model + "/key")
     }
     #expect(inside?.message.hasPrefix("a private key in a checkpoint") == true)
     try FileManager.default.removeItem(atPath: model + "/key")
     try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: key)
-    let open = checkpointError { () throws(CheckpointError) in try Self.sign(model, key) }
+    let open = checkpointError { () throws(FileError) in try Self.sign(model, key) }
     #expect(open?.message.hasPrefix("a private key that others may read") == true)
-    let none = checkpointError { () throws(CheckpointError) in
+    let none = checkpointError { () throws(FileError) in
       try Self.check(model, model + "/config.json")
     }
     #expect(none?.message.hasPrefix("holds no public key in PEM") == true)
@@ -100,7 +102,7 @@ import Testing
     try SampleModel.write(to: model)
     try SigningKey.generate(at: key)
     try flip(byte: 3_000_000, of: model + "/model.safetensors")
-    let error = checkpointError { () throws(CheckpointError) in try Self.sign(model, key) }
+    let error = checkpointError { () throws(FileError) in try Self.sign(model, key) }
     #expect(error?.message.contains("embeddings.word_embeddings.weight") == true)
     let isThere1 = directory.exists("model/isogloss.sig")
     #expect(!isThere1)

@@ -1,11 +1,13 @@
 import Checkpoints
+import Files
 import Foundation
+import TestSupport
 import Testing
 
-private func writeShard(_ path: String, _ tensors: [String: Float]) throws(CheckpointError) {
+private func writeShard(_ path: String, _ tensors: [String: Float]) throws(FileError) {
   let names = tensors.keys.sorted()
   try SafetensorsWriter.write(to: path, names.map { .init($0, [1]) }) {
-    writer throws(CheckpointError) in
+    writer throws(FileError) in
     for name in names { try writer.append(name, [tensors[name] ?? .nan].span) }
   }
 }
@@ -34,7 +36,7 @@ private func value(_ name: String, of weights: CheckpointWeights) throws -> Floa
   #expect(try value("x", of: weights) == 1)
   #expect(try value("y", of: weights) == 2)
   #expect(try value("z", of: weights) == 3)
-  #expect(throws: CheckpointError.self) { try value("unlisted", of: weights) }
+  #expect(throws: FileError.self) { try value("unlisted", of: weights) }
 }
 
 @Test func oneFileIsPreferredToAnIndex() throws {
@@ -47,7 +49,7 @@ private func value(_ name: String, of weights: CheckpointWeights) throws -> Floa
 @Test func directoryWithoutWeightsIsMissing() throws {
   let directory = try TemporaryDirectory()
   let path = directory.path
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try CheckpointWeights(directory: path)
   }
   #expect(error?.code == .missing)
@@ -92,7 +94,7 @@ func indexThatTricksIsRefused(map: String, field: String?, message: String) thro
   try manager.createSymbolicLink(
     atPath: inside + "/sibling.safetensors", withDestinationPath: "../model-2/s.safetensors")
   try directory.write("{\"weight_map\": \(map)}", to: "model/" + indexName)
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try CheckpointWeights(directory: inside)
   }
   #expect(error?.field == field, "\(String(describing: error))")
@@ -105,9 +107,10 @@ func writtenShardsAreReadBack(shardBytes: Int?) throws {
   let shapes = [("a", [3]), ("b", [2, 2]), ("c", [1]), ("d", [5])]
   let tensors = shapes.map { SafetensorsWriter.Declaration($0.0, $0.1) }
   try CheckpointWeights.write(tensors, into: directory.path, shardBytes: shardBytes) {
-    (index, writer) throws(CheckpointError) in
+    (index, writer) throws(FileError) in
     let count = shapes[index].1.reduce(1, *)
-    try writer.append(shapes[index].0, (0..<count).map { Float(10 * index + $0) }.span)
+    let values = (0..<count).map { Float(10 * index + $0) }
+    try writer.append(shapes[index].0, values.span)
   }
   let weights = try CheckpointWeights(directory: directory.path)
   for (index, (name, shape)) in shapes.enumerated() {

@@ -1,8 +1,10 @@
 import Checkpoints
+import Files
 import Foundation
+import TestSupport
 import Testing
 
-private func config(_ text: String) throws(CheckpointError) -> HuggingFaceConfig {
+private func config(_ text: String) throws(FileError) -> HuggingFaceConfig {
   try HuggingFaceConfig(
     parsing: JSONValue(parsing: Array(text.utf8), path: "config.json"), path: "config.json")
 }
@@ -66,7 +68,7 @@ private func config(_ text: String) throws(CheckpointError) -> HuggingFaceConfig
     ("{\"model_type\": \"bert\", \"model_type\": \"bert\"}", "model_type", "twice"),
   ] as [(String, String?, String)])
 func configThatIsNoneIsRefused(text: String, field: String?, message: String) {
-  let error = checkpointError { () throws(CheckpointError) in try config(text) }
+  let error = checkpointError { () throws(FileError) in try config(text) }
   #expect(error?.field == field)
   #expect(error?.message.contains(message) == true)
 }
@@ -90,7 +92,7 @@ func configThatIsNoneIsRefused(text: String, field: String?, message: String) {
   ("label2id", "{\"O\": \"0\"}"), ("dtype", "32"),
 ])
 func impossibleValueIsRefusedByKey(key: String, value: String) {
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try config("{\"model_type\": \"bert\", \"\(key)\": \(value)}")
   }
   #expect(error?.code == .data)
@@ -101,7 +103,7 @@ func impossibleValueIsRefusedByKey(key: String, value: String) {
   #expect(try config("{\"model_type\": \"bert\", \"num_labels\": 9}").labelCount == 9)
   let nine = try config("{\"model_type\": \"bert\", \"num_labels\": 9}").json
   #expect(try config(nine.text).labelCount == 9)
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try config("{\"model_type\": \"bert\", \"num_labels\": 9, \"id2label\": {\"0\": \"O\"}}")
   }
   #expect(error?.field == "num_labels")
@@ -111,7 +113,7 @@ func impossibleValueIsRefusedByKey(key: String, value: String) {
   let directory = try TemporaryDirectory()
   try directory.write([UInt8](repeating: 0x20, count: 10_000_001), to: "config.json")
   let path = directory.path
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try HuggingFaceConfig(directory: path)
   }
   #expect(error?.message.contains("over the limit") == true)

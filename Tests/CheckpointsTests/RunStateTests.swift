@@ -1,5 +1,7 @@
 import Checkpoints
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 private struct State: Codable, Equatable {
@@ -33,7 +35,7 @@ func stateThatLiesIsRefusedByKey(text: String, field: String?) throws {
   let directory = try TemporaryDirectory()
   try directory.write(text, to: "s")
   let path = directory.file("s")
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try RunState.read(State.self, from: path)
   }
   #expect(error?.code == .data)
@@ -43,7 +45,7 @@ func stateThatLiesIsRefusedByKey(text: String, field: String?) throws {
 @Test func numberThatIsNotFiniteIsNotWritten() throws {
   let directory = try TemporaryDirectory()
   let path = directory.file("s")
-  let error = checkpointError { () throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
     try RunState.write(["loss": Double.nan], to: path)
   }
   #expect(error?.field == "loss")

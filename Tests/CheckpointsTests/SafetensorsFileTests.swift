@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -24,7 +25,7 @@ import Testing
   var span = whole.mutableSpan
   try file.readExactly("whole", shape: [5], into: &span)
   #expect(whole == [-2, -1, 0, 1, 2])
-  let flags = try file.withBytes(of: "flags") { (bytes) throws(CheckpointError) in
+  let flags = try file.withBytes(of: "flags") { (bytes) throws(FileError) in
     (0..<bytes.byteCount).map { unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
   }
   #expect(flags == [1, 0, 1])
@@ -35,7 +36,7 @@ import Testing
   func message(_ name: String, shape: [Int]?, count: Int) -> String {
     var values = [Float](repeating: 0, count: count)
     var span = values.mutableSpan
-    do throws(CheckpointError) {
+    do throws(FileError) {
       try file.read(name, shape: shape, into: &span)
     } catch {
       #expect(error.field == name)
@@ -49,7 +50,7 @@ import Testing
   #expect(message("whole", shape: [5], count: 5).contains("I64"))
   var bytes = [UInt8](repeating: 0, count: 5)
   var span = bytes.mutableSpan
-  #expect(throws: CheckpointError.self) { try file.readExactly("whole", into: &span) }
+  #expect(throws: FileError.self) { try file.readExactly("whole", into: &span) }
 }
 
 @Test func whatIsWrittenReadsBack() throws {
@@ -64,7 +65,7 @@ import Testing
     .init("wide", [8], .f64), .init("steps", [2], .i32), .init("naïve \"quoted\"\n", [], .f32),
   ]
   try SafetensorsWriter.write(to: path, declared, metadata: ["format": "pt", "b": "é"]) {
-    writer throws(CheckpointError) in
+    writer throws(FileError) in
     try writer.append("half", values.span)
     try writer.append("single", values.span.extracting(0..<3))
     try writer.appendExactly("counts", counts.span)
@@ -103,7 +104,7 @@ import Testing
   let path = directory.file("x.safetensors")
   let values = (0..<300_001).map { Float($0 % 2000) }
   try SafetensorsWriter.write(to: path, [.init("x", [300_001], .f16)]) {
-    writer throws(CheckpointError) in try writer.append("x", values.span)
+    writer throws(FileError) in try writer.append("x", values.span)
   }
   #expect(try floats("x", of: SafetensorsFile(path)) == values)
 }
@@ -112,10 +113,10 @@ import Testing
   let directory = try TemporaryDirectory()
   try directory.write("older", to: "x.safetensors")
   let path = directory.file("x.safetensors")
-  let error = checkpointError { () throws(CheckpointError) in
-    try SafetensorsWriter.write(to: path, [.init("x", [3])]) { writer throws(CheckpointError) in
+  let error = checkpointError { () throws(FileError) in
+    try SafetensorsWriter.write(to: path, [.init("x", [3])]) { writer throws(FileError) in
       try writer.append("x", ([1, 2] as [Float]).span)
-      throw CheckpointError(.io, "source", "the source failed")
+      throw FileError(.io, "source", "the source failed")
     }
   }
   #expect(error?.message == "the source failed")
@@ -132,7 +133,7 @@ import Testing
   try directory.write(bytes, to: "y")
   try FileManager.default.removeItem(atPath: directory.file("x"))
   try FileManager.default.moveItem(atPath: directory.file("y"), toPath: directory.file("x"))
-  #expect(throws: CheckpointError.self) { try file.confirmUnchanged() }
+  #expect(throws: FileError.self) { try file.confirmUnchanged() }
   #expect(try floats("scalar", of: file) == [2.5])
 }
 

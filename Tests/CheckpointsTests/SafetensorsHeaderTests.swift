@@ -1,5 +1,6 @@
 import Checkpoints
 import Determinism
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -136,7 +137,7 @@ func lyingHeaderIsRefusedByField(lie: Lie) throws {
   let directory = try TemporaryDirectory()
   try directory.write(image(lie.header, data: lie.dataLength), to: "lie.safetensors")
   let path = directory.file("lie.safetensors")
-  let error = checkpointError { () throws(CheckpointError) in try SafetensorsFile(path) }
+  let error = checkpointError { () throws(FileError) in try SafetensorsFile(path) }
   #expect(error?.code == .data)
   #expect(error?.path == path)
   #expect(error?.field == lie.field, "\(String(describing: error))")
@@ -156,7 +157,7 @@ func lyingHeaderLengthIsRefused(bytes: [UInt8], message: String) throws {
   let directory = try TemporaryDirectory()
   try directory.write(bytes, to: "lie")
   let path = directory.file("lie")
-  let error = checkpointError { () throws(CheckpointError) in try SafetensorsFile(path) }
+  let error = checkpointError { () throws(FileError) in try SafetensorsFile(path) }
   #expect(error?.code == .data)
   #expect(error?.field == "header length")
   #expect(error?.message.contains(message) == true, "\(String(describing: error))")
@@ -168,16 +169,16 @@ func lyingHeaderLengthIsRefused(bytes: [UInt8], message: String) throws {
   bytes[11] = 0xC0
   try directory.write(bytes, to: "lie")
   let path = directory.file("lie")
-  let error = checkpointError { () throws(CheckpointError) in try SafetensorsFile(path) }
+  let error = checkpointError { () throws(FileError) in try SafetensorsFile(path) }
   #expect(error?.message.contains("UTF-8") == true)
 }
 
 @Test func aFileThatIsNoFileIsRefused() throws {
   let directory = try TemporaryDirectory()
   let path = directory.path
-  let folder = checkpointError { () throws(CheckpointError) in try SafetensorsFile(path) }
+  let folder = checkpointError { () throws(FileError) in try SafetensorsFile(path) }
   #expect(folder?.message.contains("regular file") == true)
-  let absent = checkpointError { () throws(CheckpointError) in try SafetensorsFile(path + "/no") }
+  let absent = checkpointError { () throws(FileError) in try SafetensorsFile(path + "/no") }
   #expect(absent?.code == .missing)
 }
 
@@ -225,14 +226,14 @@ func oddButHonestHeaderIsRead(header: String, dataLength: Int) throws {
     // A new file each time: some file systems wait for the disk when one is cut and written again.
     try? FileManager.default.removeItem(atPath: path)
     try directory.write(bytes, to: "mutated")
-    do throws(CheckpointError) {
+    do throws(FileError) {
       let file = try SafetensorsFile(path)
       accepted += 1
       for tensor in file.tensors {
         let size = tensor.shape.reduce(tensor.elementType.size, *)
         #expect(tensor.byteRange.count == size, "round \(round)")
         #expect(tensor.byteRange.upperBound <= bytes.count, "round \(round)")
-        let sum = try file.withBytes(of: tensor.name) { (span) throws(CheckpointError) in
+        let sum = try file.withBytes(of: tensor.name) { (span) throws(FileError) in
           (0..<span.byteCount).reduce(0) {
             unsafe $0 + Int(span.unsafeLoad(fromByteOffset: $1, as: UInt8.self))
           }

@@ -1,5 +1,6 @@
 import Checkpoints
 import Determinism
+import Files
 import Foundation
 
 /// Small checkpoints of random numbers, for tests of what is done with whole directories.
@@ -36,12 +37,12 @@ enum SampleModel {
     try CheckpointLineage(of: parents).write(into: &facts)
     return try CheckpointDirectory.write(
       to: path, programVersion: "0.1", facts: .object(facts)
-    ) { (partial) throws(CheckpointError) in
+    ) { (partial) throws(FileError) in
       try WholeFile.write(
         #"{"model_type": "bert", "id2label": \#(labels)}"#, to: partial + "/config.json")
       try WholeFile.write(vocabulary, to: partial + "/vocab.txt")
       try SafetensorsWriter.write(to: partial + "/model.safetensors", tensors) {
-        (writer) throws(CheckpointError) in
+        (writer) throws(FileError) in
         for tensor in tensors {
           var values = values(tensor.name, tensor.shape.reduce(1, *), seed: 1)
           change(tensor.name, &values)

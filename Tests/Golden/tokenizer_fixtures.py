@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Small tokenizers of every kind, and what the reference libraries make of awkward lines with them.
 
-    python3 Tests/Golden/tokenizer_fixtures.py Tests/CorpusTests/Tokenizers/Fixtures minilm=DIR sp32k=FILE.model
+    python3 Tests/Golden/tokenizer_fixtures.py Tests/TokenizersTests/Fixtures minilm=DIR sp32k=FILE.model
 
 needs transformers, tokenizers and sentencepiece. Made with transformers 5.23, tokenizers 0.23 and sentencepiece
 0.2.3. Writes lines.jsonl, one JSON string a line; a folder for each tokenizer, which is made from those lines; and for

@@ -5,6 +5,7 @@ import Model
 import Tensors
 import TestSupport
 import Testing
+import Tokenizers
 import Training
 
 /// Scores, losses, gradients and a short training of tiny masked language models against `transformers`, from

@@ -1,5 +1,6 @@
 import Checkpoints
 import Corpus
+import Files
 import Foundation
 import Model
 import Tensors

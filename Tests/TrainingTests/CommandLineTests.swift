@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import TestSupport
 import Testing
+import Tokenizers
 
 /// The built program as people run it: bad input gives one line that begins with `isogloss:` and an exit code.
 @Suite(.enabled(if: Program.isBuilt, "needs the program beside the tests"))

@@ -6,6 +6,7 @@ import Foundation
 import Model
 import Tensors
 import Testing
+import Tokenizers
 import Training
 
 /// What a debug run finds, and that it changes nothing.

@@ -5,6 +5,7 @@ import Corpus
 import Foundation
 import TestSupport
 import Testing
+import Tokenizers
 import Training
 
 /// Runs of masked language modelling over packed text.

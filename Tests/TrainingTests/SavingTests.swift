@@ -1,6 +1,7 @@
 import Checkpoints
 import Collectives
 import Configuration
+import Files
 import Foundation
 import Synchronization
 import TestSupport

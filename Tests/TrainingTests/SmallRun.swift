@@ -4,6 +4,7 @@ import Corpus
 import Foundation
 import Tensors
 import TestSupport
+import Tokenizers
 import Training
 
 /// A run over a small sample corpus in a folder of its own.

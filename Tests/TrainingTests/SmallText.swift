@@ -1,6 +1,7 @@
 import Configuration
 import Corpus
 import Foundation
+import Tokenizers
 
 /// Packed text of two languages, made of a small sample, in a folder of its own.
 struct SmallText {

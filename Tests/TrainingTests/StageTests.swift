@@ -1,8 +1,10 @@
 import Checkpoints
 import Collectives
 import Corpus
+import Files
 import Foundation
 import Testing
+import Tokenizers
 import Training
 
 /// What stages hand to each other, what they keep, and what they say of their making.

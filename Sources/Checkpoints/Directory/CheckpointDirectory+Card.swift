@@ -1,3 +1,4 @@
+public import Files
 import Foundation
 
 extension CheckpointDirectory {
@@ -6,15 +7,15 @@ extension CheckpointDirectory {
   /// All other files stay as they are. Cost: they are not read.
   ///
   /// - Parameter name: What the model is called; nil for the name of the directory.
-  /// - Throws: ``CheckpointError``: `missing` where there is no manifest.
+  /// - Throws: ``FileError``: `missing` where there is no manifest.
   public static func writeCard(
     _ path: String, name: String? = nil, licence: String? = nil
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let path = URL(fileURLWithPath: path).standardizedFileURL.path
     let manifest = try checkSizes(path)
     let card = ModelCard(name: name ?? SiblingName.name(ofDirectory: path), facts: manifest.facts)
       .text(over: try ModelCard.text(in: path), licence: licence)
-    try assemble(at: path, replacing: true, neededBytes: 0) { (partial) throws(CheckpointError) in
+    try assemble(at: path, replacing: true, neededBytes: 0) { (partial) throws(FileError) in
       for file in manifest.files where file.name != ModelCard.fileName {
         let (old, new) = (path + "/" + file.name, partial + "/" + file.name)
         try FileTree.makeDirectory(SiblingName(new).parent)

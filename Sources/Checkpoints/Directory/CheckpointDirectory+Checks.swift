@@ -1,13 +1,14 @@
+public import Files
 import Foundation
 
 extension CheckpointDirectory {
   /// Checks that the directory holds what its manifest lists, hashing every file.
   ///
   /// - Returns: The manifest.
-  /// - Throws: ``CheckpointError`` with the file that is missing, extra or different, or the manifest's
+  /// - Throws: ``FileError`` with the file that is missing, extra or different, or the manifest's
   ///   format version when this program does not know it.
   @discardableResult
-  public static func verify(_ path: String) throws(CheckpointError) -> CheckpointManifest {
+  public static func verify(_ path: String) throws(FileError) -> CheckpointManifest {
     try verify(path, CheckpointManifest.bytes(directory: path))
   }
 
@@ -15,7 +16,7 @@ extension CheckpointDirectory {
   @discardableResult
   public static func verify(
     _ path: String, signedBy key: borrowing VerifyingKey
-  ) throws(CheckpointError) -> CheckpointManifest {
+  ) throws(FileError) -> CheckpointManifest {
     // One reading: what was signed is what the files are compared with.
     let bytes = try CheckpointManifest.bytes(directory: path)
     try CheckpointSignatures(directory: path).check(bytes, of: path, by: key)
@@ -24,7 +25,7 @@ extension CheckpointDirectory {
 
   static func verify(
     _ path: String, _ bytes: [UInt8]
-  ) throws(CheckpointError) -> CheckpointManifest {
+  ) throws(FileError) -> CheckpointManifest {
     let manifest = try CheckpointManifest(
       parsing: bytes, path: path + "/" + CheckpointManifest.fileName)
     try checkSizes(path, manifest)
@@ -35,13 +36,13 @@ extension CheckpointDirectory {
   /// Checks that files have the hashes that the manifest of their directory gives; others may be among them.
   static func compare(
     _ files: [CheckpointManifest.File], with manifest: CheckpointManifest, _ path: String
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let saved = Dictionary(manifest.files.map { ($0.name, $0) }) { first, _ in first }
     for found in files {
       guard let file = saved[found.name] else { continue }
       let tensors = differing(file.tensors, found.tensors)
       guard found.sha256 == file.sha256, tensors.isEmpty else {
-        throw CheckpointError(
+        throw FileError(
           .data, path, field: file.name,
           "differs from what was saved" + tensors
             + ": its SHA-256 is \(found.sha256), the manifest "
@@ -66,7 +67,7 @@ extension CheckpointDirectory {
 
   /// Checks the manifest, and the names and sizes of the files, without reading them.
   @discardableResult
-  public static func checkSizes(_ path: String) throws(CheckpointError) -> CheckpointManifest {
+  public static func checkSizes(_ path: String) throws(FileError) -> CheckpointManifest {
     let manifest = try CheckpointManifest(directory: path)
     try checkSizes(path, manifest)
     return manifest
@@ -74,24 +75,24 @@ extension CheckpointDirectory {
 
   private static func checkSizes(
     _ path: String, _ manifest: CheckpointManifest
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     // The names in the manifest are only compared with those found, so none can lead elsewhere.
     // Names are bytes: two that read the same are two.
     var found = Set(try FileTree(path).files.map { Array($0.utf8) })
     found.subtract(CheckpointManifest.ownFiles.map { Array($0.utf8) })
     for file in manifest.files {
       guard found.remove(Array(file.name.utf8)) != nil else {
-        throw CheckpointError(
+        throw FileError(
           .data, path, field: file.name, "is missing, though the manifest lists it")
       }
       let size = try OpenFile(reading: path + "/" + file.name).size()
       guard size == file.size else {
-        throw CheckpointError(
+        throw FileError(
           .data, path, field: file.name, "has \(size) bytes, the manifest says \(file.size)")
       }
     }
     if let extra = found.map({ String(decoding: $0, as: UTF8.self) }).min() {
-      throw CheckpointError(.data, path, field: extra, "is extra: the manifest does not list it")
+      throw FileError(.data, path, field: extra, "is extra: the manifest does not list it")
     }
   }
 
@@ -103,10 +104,10 @@ extension CheckpointDirectory {
 
   /// The directories named `prefix` and a step number in `runDirectory`, the highest step first.
   ///
-  /// - Throws: ``CheckpointError`` when `runDirectory` exists and cannot be read.
+  /// - Throws: ``FileError`` when `runDirectory` exists and cannot be read.
   public static func numbered(
     in runDirectory: String, prefix: String = "checkpoint-"
-  ) throws(CheckpointError) -> [Numbered] {
+  ) throws(FileError) -> [Numbered] {
     guard FileKind.of(runDirectory) != .absent else { return [] }
     var list: [Numbered] = []
     for name in try names(in: runDirectory) where name.hasPrefix(prefix) {
@@ -123,15 +124,15 @@ extension CheckpointDirectory {
   /// the sizes it gives; nil when there is none.
   public static func newestComplete(
     in runDirectory: String, prefix: String = "checkpoint-"
-  ) throws(CheckpointError) -> Numbered? {
+  ) throws(FileError) -> Numbered? {
     try numbered(in: runDirectory, prefix: prefix).first { (try? checkSizes($0.path)) != nil }
   }
 
-  static func names(in directory: String) throws(CheckpointError) -> [String] {
+  static func names(in directory: String) throws(FileError) -> [String] {
     do {
       return try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
     } catch {
-      throw CheckpointError(.io, directory, "cannot be read as a directory")
+      throw FileError(.io, directory, "cannot be read as a directory")
     }
   }
 
@@ -145,7 +146,7 @@ extension CheckpointDirectory {
   ///
   /// - Returns: A line for each thing done, for a log.
   @discardableResult
-  public static func recover(in directory: String) throws(CheckpointError) -> [String] {
+  public static func recover(in directory: String) throws(FileError) -> [String] {
     guard FileKind.of(directory) != .absent else { return [] }
     var log: [String] = []
     let hidden = try names(in: directory).filter { $0.hasPrefix(".") }

@@ -1,3 +1,4 @@
+public import Files
 import Foundation
 
 /// Directories that are complete or absent: written beside their final place and renamed once.
@@ -20,17 +21,17 @@ public enum CheckpointDirectory {
   ///   - hashThreads: How many files and tensors are hashed at once; nil for as many as there are processors.
   ///   - body: Writes files, and directories of files, below the path it is given.
   /// - Returns: The manifest that was written.
-  /// - Throws: ``CheckpointError`` of code `io`, or what `body` throws.
+  /// - Throws: ``FileError`` of code `io`, or what `body` throws.
   @discardableResult
   public static func write(
     to path: String, replacing: Bool = false, neededBytes: Int = 0, programVersion: String,
     facts: JSONValue = [:], hashThreads: Int? = nil,
-    _ body: (_ temporaryPath: String) throws(CheckpointError) -> Void
-  ) throws(CheckpointError) -> CheckpointManifest {
+    _ body: (_ temporaryPath: String) throws(FileError) -> Void
+  ) throws(FileError) -> CheckpointManifest {
     precondition(facts.object != nil, "the facts of a manifest are an object")
     var manifest: CheckpointManifest?
     try assemble(at: path, replacing: replacing, neededBytes: neededBytes) {
-      (partial) throws(CheckpointError) in
+      (partial) throws(FileError) in
       try body(partial)
       let written = CheckpointManifest(
         programVersion: programVersion, files: try syncAndHash(partial, threads: hashThreads),
@@ -48,37 +49,37 @@ public enum CheckpointDirectory {
   /// any other file. It brings all files to the disk itself.
   static func assemble(
     at path: String, replacing: Bool = false, neededBytes: Int,
-    _ body: (_ temporaryPath: String) throws(CheckpointError) -> Void
-  ) throws(CheckpointError) {
+    _ body: (_ temporaryPath: String) throws(FileError) -> Void
+  ) throws(FileError) {
     guard SiblingName.isPlace(path) else {
-      throw CheckpointError(.io, path, "does not end in a name; give one for a new directory")
+      throw FileError(.io, path, "does not end in a name; give one for a new directory")
     }
     let place = SiblingName(path)
     try FileTree.makeDirectory(place.parent)
     try checkPlace(place.path, replacing: replacing)
     try checkSpace(in: place.parent, for: place.path, neededBytes: neededBytes)
     let partial = SiblingName.partial(of: path)
-    do throws(CheckpointError) {
+    do throws(FileError) {
       guard unsafe mkdir(partial, 0o777) == 0 else { throw .system("creating", partial) }
       try body(partial)
       try moveIntoPlace(partial, place)
     } catch {
       try? remove(partial)
       guard error.systemError == ENOSPC || error.systemError == EDQUOT else { throw error }
-      throw CheckpointError(
+      throw FileError(
         .io, place.path,
         "no space left on device writing \((error.path as NSString).lastPathComponent); "
           + spaceMessage(needed: neededBytes, in: place.parent), systemError: error.systemError)
     }
   }
 
-  private static func checkPlace(_ path: String, replacing: Bool) throws(CheckpointError) {
+  private static func checkPlace(_ path: String, replacing: Bool) throws(FileError) {
     guard FileKind.of(path) != .absent else { return }
     guard replacing else {
-      throw CheckpointError(.io, path, "exists already; remove it or set another output_dir")
+      throw FileError(.io, path, "exists already; remove it or set another output_dir")
     }
     guard FileKind.of(path + "/" + CheckpointManifest.fileName) == .file else {
-      throw CheckpointError(
+      throw FileError(
         .io, path,
         "exists and is no checkpoint (it has no \(CheckpointManifest.fileName)), so it "
           + "is not replaced; remove it or set another output_dir")
@@ -87,9 +88,9 @@ public enum CheckpointDirectory {
 
   private static func checkSpace(
     in directory: String, for path: String, neededBytes: Int
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     guard let free = freeBytes(in: directory), free < neededBytes else { return }
-    throw CheckpointError(
+    throw FileError(
       .io, path, "no space left on device: " + spaceMessage(needed: neededBytes, in: directory),
       systemError: ENOSPC)
   }
@@ -112,7 +113,7 @@ public enum CheckpointDirectory {
 
   private static func moveIntoPlace(
     _ partial: String, _ place: SiblingName
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let replaces = FileKind.of(place.path) != .absent
     if replaces {
       try remove(place.replaced)
@@ -121,7 +122,7 @@ public enum CheckpointDirectory {
       }
     }
     guard unsafe rename(partial, place.path) == 0 else {
-      let error = CheckpointError.system("writing", place.path)
+      let error = FileError.system("writing", place.path)
       if replaces { unsafe rename(place.replaced, place.path) }
       throw error
     }
@@ -132,7 +133,7 @@ public enum CheckpointDirectory {
   /// Brings every file and directory below `path` to the disk, and describes the files.
   private static func syncAndHash(
     _ path: String, threads: Int?
-  ) throws(CheckpointError) -> [CheckpointManifest.File] {
+  ) throws(FileError) -> [CheckpointManifest.File] {
     let tree = try FileTree(path)
     for name in tree.files {
       precondition(
@@ -143,7 +144,7 @@ public enum CheckpointDirectory {
     return try FileHashes.of(tree.files, in: path, threads: threads)
   }
 
-  static func syncDirectory(_ path: String) throws(CheckpointError) {
+  static func syncDirectory(_ path: String) throws(FileError) {
     let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system("opening", path) }
     defer { close(descriptor) }
@@ -161,71 +162,24 @@ public enum CheckpointDirectory {
 
   /// Removes a checkpoint so that none is ever there in part: it is hidden first, and ``recover(in:)`` ends what was
   /// begun.
-  public static func discard(_ path: String) throws(CheckpointError) {
+  public static func discard(_ path: String) throws(FileError) {
     let hidden = SiblingName.partial(of: path)
     guard unsafe rename(path, hidden) == 0 else { throw .system("removing", path) }
     try remove(hidden)
   }
 
   /// Removes what is at `path`, with all below it; links are removed, not followed.
-  static func remove(_ path: String) throws(CheckpointError) {
+  static func remove(_ path: String) throws(FileError) {
     guard FileKind.of(path) != .absent else { return }
     do {
       try FileManager.default.removeItem(atPath: path)
     } catch {
-      throw CheckpointError(.io, path, "cannot be removed: \(error)")
+      throw FileError(.io, path, "cannot be removed: \(error)")
     }
   }
 }
 
 // MARK: Names and kinds
-
-/// The place of a file or directory, and the hidden names beside it that writing uses.
-struct SiblingName {
-  var parent: String
-  var name: String
-
-  /// Whether `path` ends in a name, after trailing slashes are dropped.
-  static func isPlace(_ path: String) -> Bool {
-    let last = path.split(separator: "/").last ?? ""
-    return !["", ".", ".."].contains(last)
-  }
-
-  /// - Precondition: ``isPlace(_:)``.
-  init(_ path: String) {
-    precondition(Self.isPlace(path), "‘\(path)’ does not end in a name")
-    var plain = path[...]
-    while plain.utf8.count > 1, plain.hasSuffix("/") { plain.removeLast() }
-    if let slash = plain.lastIndex(of: "/") {
-      name = String(plain[plain.index(after: slash)...])
-      parent = slash == plain.startIndex ? "/" : String(plain[..<slash])
-    } else {
-      name = String(plain)
-      parent = "."
-    }
-  }
-
-  var path: String { parent + "/" + name }
-  /// What is being replaced, until its successor is in place.
-  var replaced: String { parent + "/." + name + Self.replacedSuffix }
-
-  static let replacedSuffix = ".replaced"
-  static let partialMark = ".partial-"
-
-  /// What is being written to `path`: another name at each call, since processes of several machines may write there.
-  static func partial(of path: String) -> String {
-    let place = SiblingName(path)
-    return place.parent + "/." + place.name + partialMark + String(UInt64.random(in: 0 ... .max))
-  }
-
-  /// What a directory is called wherever it is named from: the last part of its real path.
-  static func name(ofDirectory path: String) -> String {
-    guard let resolved = unsafe realpath(path, nil) else { return path }
-    defer { unsafe free(resolved) }
-    let name = unsafe String(cString: resolved).split(separator: "/").last ?? "checkpoint"
-    return String(name)
-  }
-}
 
 enum FileKind {
   case absent
@@ -259,33 +213,33 @@ struct FileTree {
   ///   - skippingHidden: Whether names that begin with a dot are left out.
   init(
     _ path: String, allowingLinks: Bool = false, skippingHidden: Bool = false
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     try add(path, prefix: "", depth: 0, allowingLinks, skippingHidden)
     files.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     directories.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
   /// Makes a directory and those it is in, unless it is there.
-  static func makeDirectory(_ path: String) throws(CheckpointError) {
+  static func makeDirectory(_ path: String) throws(FileError) {
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
-      throw CheckpointError(.io, path, "cannot be made a directory: \(error)")
+      throw FileError(.io, path, "cannot be made a directory: \(error)")
     }
   }
 
   private mutating func add(
     _ path: String, prefix: String, depth: Int, _ allowingLinks: Bool, _ skippingHidden: Bool
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     guard depth < Self.depthLimit else {
-      throw CheckpointError(.data, path, "is more than \(Self.depthLimit) directories deep")
+      throw FileError(.data, path, "is more than \(Self.depthLimit) directories deep")
     }
     let names: [String]
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: path)
     } catch {
-      let code: CheckpointError.Code = FileKind.of(path) == .absent ? .missing : .io
-      throw CheckpointError(code, path, "cannot be read as a directory")
+      let code: FileError.Code = FileKind.of(path) == .absent ? .missing : .io
+      throw FileError(code, path, "cannot be read as a directory")
     }
     for name in names where !(skippingHidden && name.hasPrefix(".")) {
       switch FileKind.of(path + "/" + name) {
@@ -299,7 +253,7 @@ struct FileTree {
       where allowingLinks && FileKind.of(path + "/" + name, followingLinks: true) == .file:
         files.append(prefix + name)
       case .other, .absent:
-        throw CheckpointError(.data, path + "/" + name, "is neither a file nor a directory")
+        throw FileError(.data, path + "/" + name, "is neither a file nor a directory")
       }
     }
   }

@@ -1,3 +1,5 @@
+public import Files
+
 /// What a checkpoint directory holds, for people (``text``) and for programs (`Codable`).
 public struct CheckpointInspection: Sendable, Codable, Equatable {
   public struct File: Sendable, Codable, Equatable {
@@ -55,8 +57,8 @@ public struct CheckpointInspection: Sendable, Codable, Equatable {
   /// be absent, and none may be wrong.
   ///
   /// - Parameter hashes: Whether every file is read and hashed.
-  /// - Throws: ``CheckpointError`` when there is no such directory, or something in it is wrong.
-  public init(directory: String, hashes: Bool = false) throws(CheckpointError) {
+  /// - Throws: ``FileError`` when there is no such directory, or something in it is wrong.
+  public init(directory: String, hashes: Bool = false) throws(FileError) {
     path = directory
     let names = try FileTree(directory, allowingLinks: true).files
     files = []

@@ -1,3 +1,5 @@
+public import Files
+
 /// The checkpoints that one comes from, as its manifest tells.
 ///
 /// A manifest repeats what the manifests of its parents say of theirs, so that the whole chain is known without them.
@@ -36,7 +38,7 @@ public struct CheckpointLineage: Sendable, Equatable {
   /// Cost: a directory without a manifest is hashed.
   ///
   /// - Parameter hashThreads: How many files and tensors are hashed at once; nil for as many as there are processors.
-  public init(of directories: [String], hashThreads: Int? = nil) throws(CheckpointError) {
+  public init(of directories: [String], hashThreads: Int? = nil) throws(FileError) {
     var known: Set<String> = []
     for directory in directories.prefix(Self.parentLimit) {
       let (ancestor, lineage) = try Self.ancestor(directory, hashThreads: hashThreads)
@@ -50,7 +52,7 @@ public struct CheckpointLineage: Sendable, Equatable {
 
   private static func ancestor(
     _ directory: String, hashThreads: Int?
-  ) throws(CheckpointError) -> (Ancestor, CheckpointLineage) {
+  ) throws(FileError) -> (Ancestor, CheckpointLineage) {
     var name = SiblingName.name(ofDirectory: directory)
     // A run's models are all called so: the stage says which it is.
     if ["model", "best"].contains(name) {

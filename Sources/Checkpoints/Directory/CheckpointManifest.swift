@@ -1,3 +1,5 @@
+public import Files
+
 /// The content of `isogloss.json`: what a checkpoint directory holds, and where it comes from.
 public struct CheckpointManifest: Sendable, Equatable {
   public struct File: Sendable, Equatable, Codable {
@@ -44,34 +46,34 @@ public struct CheckpointManifest: Sendable, Equatable {
 
   /// Reads the manifest in `directory`.
   ///
-  /// - Throws: ``CheckpointError``: `missing` when there is none, `data` with the key that is wrong.
-  public init(directory: String) throws(CheckpointError) {
+  /// - Throws: ``FileError``: `missing` when there is none, `data` with the key that is wrong.
+  public init(directory: String) throws(FileError) {
     try self.init(
       parsing: Self.bytes(directory: directory), path: directory + "/" + Self.fileName)
   }
 
   /// The text of the manifest in `directory`: what is signed, and whose SHA-256 is the checkpoint's identity.
-  static func bytes(directory: String) throws(CheckpointError) -> [UInt8] {
+  static func bytes(directory: String) throws(FileError) -> [UInt8] {
     try WholeFile.read(directory + "/" + fileName, limit: byteLimit)
   }
 
   /// Reads a manifest from its text; `path` is for messages.
-  init(parsing bytes: [UInt8], path: String) throws(CheckpointError) {
+  init(parsing bytes: [UInt8], path: String) throws(FileError) {
     let root = try JSONValue(parsing: bytes, path: path)
     guard root["format"]?.string == Self.formatName else {
-      throw CheckpointError(.data, path, field: "format", "is not ‘\(Self.formatName)’")
+      throw FileError(.data, path, field: "format", "is not ‘\(Self.formatName)’")
     }
     guard root["format_version"]?.int == Self.formatVersion else {
       let found = root["format_version"].map { printable($0.compactText, limit: 32) } ?? "absent"
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: "format_version",
         "is \(found); this program reads version \(Self.formatVersion), use the one that wrote it")
     }
     guard let programVersion = root["program_version"]?.string else {
-      throw CheckpointError(.data, path, field: "program_version", "is missing or not a string")
+      throw FileError(.data, path, field: "program_version", "is missing or not a string")
     }
     guard let members = root["files"]?.object?.members else {
-      throw CheckpointError(.data, path, field: "files", "is missing or not an object")
+      throw FileError(.data, path, field: "files", "is missing or not an object")
     }
     var files: [File] = []
     var total = 0
@@ -79,15 +81,15 @@ public struct CheckpointManifest: Sendable, Equatable {
       guard let size = member.value["size"]?.int, size >= 0,
         let hash = member.value["sha256"]?.string, hash.utf8.count == 64
       else {
-        throw CheckpointError(.data, path, field: member.name, "needs a size and a sha256")
+        throw FileError(.data, path, field: member.name, "needs a size and a sha256")
       }
       let (sum, overflow) = total.addingReportingOverflow(size)
-      if overflow { throw CheckpointError(.data, path, field: member.name, "a size of \(size)") }
+      if overflow { throw FileError(.data, path, field: member.name, "a size of \(size)") }
       total = sum
       var file = File(name: member.name, size: size, sha256: hash)
       for tensor in member.value["tensors"]?.object?.members ?? [] {
         guard let hash = tensor.value.string, hash.utf8.count == 64 else {
-          throw CheckpointError(.data, path, field: tensor.name, "its hash is no sha256")
+          throw FileError(.data, path, field: tensor.name, "its hash is no sha256")
         }
         file.tensors.append(Tensor(name: tensor.name, sha256: hash))
       }
@@ -99,9 +101,9 @@ public struct CheckpointManifest: Sendable, Equatable {
   }
 
   /// Sees to it that the manifest can be read again.
-  func checkLength(_ path: String) throws(CheckpointError) {
+  func checkLength(_ path: String) throws(FileError) {
     guard text.utf8.count < Self.byteLimit else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: Self.fileName, "would have over \(Self.byteLimit) bytes")
     }
   }

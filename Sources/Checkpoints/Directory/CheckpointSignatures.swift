@@ -1,3 +1,5 @@
+public import Files
+
 /// The content of `isogloss.sig`: signatures of the bytes of `isogloss.json`, and so of every file that it lists.
 ///
 /// Ed25519 (RFC 8032), as `openssl pkeyutl -rawin` makes and checks it. Several labs may sign one checkpoint.
@@ -21,16 +23,16 @@ public struct CheckpointSignatures: Sendable, Equatable {
 
   /// Reads the signatures in `directory`; none where there is no such file.
   ///
-  /// - Throws: ``CheckpointError`` of code `data` with the key that is wrong.
-  public init(directory: String) throws(CheckpointError) {
+  /// - Throws: ``FileError`` of code `data` with the key that is wrong.
+  public init(directory: String) throws(FileError) {
     let path = directory + "/" + Self.fileName
     guard FileKind.of(path) != .absent else { return }
     let root = try JSONValue(parsing: WholeFile.read(path, limit: 1 << 20), path: path)
     guard root["format"]?.string == Self.formatName, root["format_version"]?.int == 1 else {
-      throw CheckpointError(.data, path, field: "format", "is not ‘\(Self.formatName)’, version 1")
+      throw FileError(.data, path, field: "format", "is not ‘\(Self.formatName)’, version 1")
     }
     guard let items = root["signatures"]?.array, items.count <= Self.countLimit else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: "signatures", "is no list of up to \(Self.countLimit)")
     }
     for item in items {
@@ -38,7 +40,7 @@ public struct CheckpointSignatures: Sendable, Equatable {
         let key = item["public_key"]?.string, Hexadecimal.bytes(key)?.count == 32,
         let bytes = item["signature"]?.string, Hexadecimal.bytes(bytes)?.count == 64
       else {
-        throw CheckpointError(
+        throw FileError(
           .data, path, field: "signatures", "holds one that is no Ed25519 key and signature")
       }
       list.append(Signature(publicKey: key, bytes: bytes))
@@ -47,16 +49,16 @@ public struct CheckpointSignatures: Sendable, Equatable {
 
   /// Signs a checkpoint that is as it was saved, in the place of an older signature by the same key.
   ///
-  /// - Throws: ``CheckpointError`` if ``CheckpointDirectory/verify(_:)`` finds anything, or the key lies in the directory.
+  /// - Throws: ``FileError`` if ``CheckpointDirectory/verify(_:)`` finds anything, or the key lies in the directory.
   public static func sign(
     _ directory: String, with key: borrowing SigningKey
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let manifest = try CheckpointManifest.bytes(directory: directory)
     _ = try CheckpointDirectory.verify(directory, manifest)
     var signatures = try CheckpointSignatures(directory: directory)
     signatures.list.removeAll { $0.publicKey == key.publicKey }
     guard signatures.list.count < countLimit else {
-      throw CheckpointError(
+      throw FileError(
         .data, directory, field: fileName, "holds \(countLimit) signatures already")
     }
     signatures.list.append(
@@ -66,14 +68,14 @@ public struct CheckpointSignatures: Sendable, Equatable {
 
   /// Checks that a manifest is what the holder of `key` signed.
   ///
-  /// - Throws: ``CheckpointError`` of code `data`: not signed, signed by others, or changed since.
+  /// - Throws: ``FileError`` of code `data`: not signed, signed by others, or changed since.
   func check(
     _ manifest: [UInt8], of directory: String, by key: borrowing VerifyingKey
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let publicKey = key.publicKey
     guard let signature = list.first(where: { $0.publicKey == publicKey }) else {
       let signers = signers.map { String($0.prefix(16)) }.joined(separator: ", ")
-      throw CheckpointError(
+      throw FileError(
         .data, directory, field: Self.fileName,
         signers.isEmpty
           ? "is not there: the checkpoint is not signed"
@@ -81,7 +83,7 @@ public struct CheckpointSignatures: Sendable, Equatable {
     }
     guard let bytes = Hexadecimal.bytes(signature.bytes), key.isSignature(bytes, of: manifest)
     else {
-      throw CheckpointError(
+      throw FileError(
         .data, directory, field: CheckpointManifest.fileName,
         "is not what the key \(key.publicKey.prefix(16))… signed: it was changed, or signed by another"
       )

@@ -1,4 +1,5 @@
 import Dispatch
+import Files
 import Foundation
 import Synchronization
 
@@ -19,10 +20,10 @@ enum FileHashes {
   /// - Parameters:
   ///   - isLenient: Whether a file that is called safetensors and is none has no tensors, and is no error.
   ///   - threads: How many may hash at once; nil for one a processor.
-  /// - Throws: ``CheckpointError`` where a file cannot be read, or a header of safetensors is wrong.
+  /// - Throws: ``FileError`` where a file cannot be read, or a header of safetensors is wrong.
   static func of(
     _ names: [String], in directory: String, isLenient: Bool = false, threads: Int? = nil
-  ) throws(CheckpointError) -> [CheckpointManifest.File] {
+  ) throws(FileError) -> [CheckpointManifest.File] {
     var files: [CheckpointManifest.File] = []
     var jobs: [Job] = []
     for (index, name) in names.enumerated() {
@@ -32,7 +33,7 @@ enum FileHashes {
       jobs.append(Job(file: index, tensor: nil, byteRange: 0..<size))
       guard isSafetensors(name) else { continue }
       let tensors: [TensorEntry]
-      do throws(CheckpointError) {
+      do throws(FileError) {
         tensors = try SafetensorsHeader(of: file, fileLength: size).tensors
       } catch {
         guard isLenient else { throw error }
@@ -62,12 +63,12 @@ enum FileHashes {
 
   private static func hash(
     _ jobs: [Job], paths: [String], threads: Int
-  ) throws(CheckpointError) -> [String] {
+  ) throws(FileError) -> [String] {
     let next = Atomic(0)
     let hashes = Mutex([String](repeating: "", count: jobs.count))
-    let failure = Mutex<CheckpointError?>(nil)
+    let failure = Mutex<FileError?>(nil)
     DispatchQueue.concurrentPerform(iterations: max(1, min(threads, jobs.count))) { _ in
-      do throws(CheckpointError) {
+      do throws(FileError) {
         while failure.withLock({ $0 == nil }) {
           let index = next.add(1, ordering: .relaxed).oldValue
           guard index < jobs.count else { break }

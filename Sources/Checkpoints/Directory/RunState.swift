@@ -1,3 +1,4 @@
+public import Files
 import Foundation
 
 /// The state of a run as a JSON file, `trainer_state.json`.
@@ -8,30 +9,30 @@ public enum RunState {
 
   /// Writes `state` to a file, over an older one if there is one: keys in order, whole or not at all.
   ///
-  /// - Throws: ``CheckpointError``: `io`, or `data` when a number is not finite.
+  /// - Throws: ``FileError``: `io`, or `data` when a number is not finite.
   public static func write<State: Encodable>(
     _ state: State, to path: String
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     let data: Data
     do {
       data = try encoder.encode(state)
     } catch let EncodingError.invalidValue(value, context) {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: keyPath(context.codingPath), "the value \(value) cannot be written")
     } catch {
-      throw CheckpointError(.data, path, "cannot be written: \(error)")
+      throw FileError(.data, path, "cannot be written: \(error)")
     }
     try WholeFile.replace(Array(data) + [0x0A], at: path)
   }
 
   /// Reads what ``write(_:to:)`` wrote.
   ///
-  /// - Throws: ``CheckpointError``: `missing`, `io`, or `data` with the key that is wrong.
+  /// - Throws: ``FileError``: `missing`, `io`, or `data` with the key that is wrong.
   public static func read<State: Decodable>(
     _ type: State.Type = State.self, from path: String
-  ) throws(CheckpointError) -> State {
+  ) throws(FileError) -> State {
     let bytes = try WholeFile.read(path, limit: byteLimit)
     // The strict reader first: it bounds the nesting and refuses a name that appears twice.
     _ = try JSONValue(parsing: bytes, path: path)
@@ -39,9 +40,9 @@ public enum RunState {
       return try JSONDecoder().decode(type, from: Data(bytes))
     } catch let error as DecodingError {
       let (field, message) = explain(error)
-      throw CheckpointError(.data, path, field: field, message)
+      throw FileError(.data, path, field: field, message)
     } catch {
-      throw CheckpointError(.data, path, "cannot be read: \(error)")
+      throw FileError(.data, path, "cannot be read: \(error)")
     }
   }
 

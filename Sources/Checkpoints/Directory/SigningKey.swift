@@ -1,4 +1,5 @@
 import CCrypto
+public import Files
 import Foundation
 
 /// A private Ed25519 key in a PEM file (PKCS #8), as `openssl genpkey -algorithm ed25519` writes it.
@@ -9,10 +10,10 @@ import Foundation
 
   /// Makes a new key. The file is readable by its owner alone; beside it `PATH.pub` takes the public key.
   ///
-  /// - Throws: ``CheckpointError`` of code `io`, also when one of the files is there already.
-  public static func generate(at path: String) throws(CheckpointError) {
+  /// - Throws: ``FileError`` of code `io`, also when one of the files is there already.
+  public static func generate(at path: String) throws(FileError) {
     guard let key = unsafe EVP_PKEY_Q_keygen_ed25519() else {
-      throw CheckpointError(.io, path, "OpenSSL makes no Ed25519 key")
+      throw FileError(.io, path, "OpenSSL makes no Ed25519 key")
     }
     defer { unsafe EVP_PKEY_free(key) }
     let (secret, open) = try unsafe (
@@ -20,9 +21,9 @@ import Foundation
       PEMText.of(path) { unsafe PEM_write_bio_PUBKEY($0, key) }
     )
     for name in [path, path + ".pub"] where FileKind.of(name) != .absent {
-      throw CheckpointError(.io, name, "exists already; keys are never written over")
+      throw FileError(.io, name, "exists already; keys are never written over")
     }
-    do throws(CheckpointError) {
+    do throws(FileError) {
       try WholeFile.write(secret, to: path, mode: 0o600)
       try WholeFile.write(open, to: path + ".pub")
     } catch {
@@ -34,15 +35,15 @@ import Foundation
   }
 
   /// - Parameter directory: What is to be signed: a key must never travel with it.
-  /// - Throws: ``CheckpointError`` where there is no such key, others than its owner may read it, or it lies in `directory`.
-  public init(path: String, notIn directory: String) throws(CheckpointError) {
+  /// - Throws: ``FileError`` where there is no such key, others than its owner may read it, or it lies in `directory`.
+  public init(path: String, notIn directory: String) throws(FileError) {
     guard try !PlainPath.isWithin(path, directory) else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, "a private key in a checkpoint that is to be given away: keep it elsewhere")
     }
     var information = stat()
     if unsafe stat(path, &information) == 0, information.st_mode & 0o077 != 0 {
-      throw CheckpointError(
+      throw FileError(
         .data, path, "a private key that others may read: chmod 600 it, or make a new one")
     }
     let (key, publicKey) = try unsafe PEMText.key(path, "private") {
@@ -55,7 +56,7 @@ import Foundation
   deinit { unsafe EVP_PKEY_free(key) }
 
   /// The 64 bytes of the signature of `message`.
-  func sign(_ message: [UInt8]) throws(CheckpointError) -> [UInt8] {
+  func sign(_ message: [UInt8]) throws(FileError) -> [UInt8] {
     let context = unsafe EVP_MD_CTX_new()
     defer { unsafe EVP_MD_CTX_free(context) }
     var (bytes, count) = ([UInt8](repeating: 0, count: 64), 64)
@@ -73,7 +74,7 @@ import Foundation
   /// 64 hexadecimal digits.
   public let publicKey: String
 
-  public init(path: String) throws(CheckpointError) {
+  public init(path: String) throws(FileError) {
     let (key, publicKey) = try unsafe PEMText.key(path, "public") {
       unsafe PEM_read_bio_PUBKEY($0, nil, PEMText.noPassword, nil)
     }
@@ -101,13 +102,13 @@ private enum PEMText {
 
   static func of(
     _ path: String, _ write: (OpaquePointer) -> Int32
-  ) throws(CheckpointError) -> [UInt8] {
+  ) throws(FileError) -> [UInt8] {
     guard let memory = unsafe BIO_new(BIO_s_mem()) else {
       preconditionFailure("no memory for a key")
     }
     defer { unsafe BIO_free(memory) }
     guard unsafe write(memory) == 1 else {
-      throw CheckpointError(.io, path, "OpenSSL writes no key")
+      throw FileError(.io, path, "OpenSSL writes no key")
     }
     var bytes = [UInt8](repeating: 0, count: 4096)
     let count = unsafe BIO_read(memory, &bytes, Int32(bytes.count))
@@ -117,7 +118,7 @@ private enum PEMText {
   /// A key, which is the caller's to free, and its public half in hexadecimal digits.
   static func key(
     _ path: String, _ kind: String, _ read: (OpaquePointer) -> OpaquePointer?
-  ) throws(CheckpointError) -> (OpaquePointer, String) {
+  ) throws(FileError) -> (OpaquePointer, String) {
     let bytes = try WholeFile.read(path, limit: 1 << 16)
     let found = unsafe bytes.withUnsafeBytes { bytes -> OpaquePointer? in
       guard let memory = unsafe BIO_new_mem_buf(bytes.baseAddress, Int32(bytes.count)) else {
@@ -127,7 +128,7 @@ private enum PEMText {
       return unsafe read(memory)
     }
     guard let key = unsafe found else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, "holds no \(kind) key in PEM, without a password; see ‘checkpoint keygen’")
     }
     var (raw, count) = ([UInt8](repeating: 0, count: 32), 32)
@@ -135,34 +136,8 @@ private enum PEMText {
       unsafe EVP_PKEY_get_raw_public_key(key, &raw, &count) == 1, count == 32
     else {
       unsafe EVP_PKEY_free(key)
-      throw CheckpointError(.data, path, "is no Ed25519 key")
+      throw FileError(.data, path, "is no Ed25519 key")
     }
     return unsafe (key, Hexadecimal.text(raw))
-  }
-}
-
-enum Hexadecimal {
-  static func text(_ bytes: [UInt8]) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(
-      decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-  }
-
-  /// The bytes that lower-case digits stand for; nil for any other text.
-  static func bytes(_ text: String) -> [UInt8]? {
-    let digits = text.utf8.map { digit -> UInt8? in
-      switch digit {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-      case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-      default: nil
-      }
-    }
-    guard digits.count % 2 == 0 else { return nil }
-    var bytes: [UInt8] = []
-    for index in stride(from: 0, to: digits.count, by: 2) {
-      guard let high = digits[index], let low = digits[index + 1] else { return nil }
-      bytes.append(high << 4 | low)
-    }
-    return bytes
   }
 }

@@ -1,3 +1,4 @@
+public import Files
 import Foundation
 
 /// The weights of a Hugging Face directory as one map from names to tensors.
@@ -23,9 +24,9 @@ public struct CheckpointWeights: Sendable {
 
   /// Opens and checks the weights in `directory`.
   ///
-  /// - Throws: ``CheckpointError``: `missing` when there are none or a shard is absent, `data` with
+  /// - Throws: ``FileError``: `missing` when there are none or a shard is absent, `data` with
   ///   the tensor whose entry is wrong.
-  public init(directory: String) throws(CheckpointError) {
+  public init(directory: String) throws(FileError) {
     let single = directory + "/" + Self.fileName
     let index = directory + "/" + Self.indexName
     let manager = FileManager.default
@@ -35,21 +36,21 @@ public struct CheckpointWeights: Sendable {
     } else if manager.fileExists(atPath: index) {
       try self.init(directory: directory, index: index)
     } else {
-      throw CheckpointError(
+      throw FileError(
         .missing, directory, "has neither \(Self.fileName) nor \(Self.indexName)")
     }
   }
 
-  private init(directory: String, index: String) throws(CheckpointError) {
+  private init(directory: String, index: String) throws(FileError) {
     let root = try JSONValue(
       parsing: WholeFile.read(index, limit: Self.indexByteLimit), path: index)
     guard let map = root["weight_map"]?.object else {
-      throw CheckpointError(.data, index, field: "weight_map", "is missing or not an object")
+      throw FileError(.data, index, field: "weight_map", "is missing or not an object")
     }
     var shardOf: [String: String] = [:]
     for member in map.members {
       guard let shard = member.value.string else {
-        throw CheckpointError(.data, index, field: member.name, "its file is not a string")
+        throw FileError(.data, index, field: member.name, "its file is not a string")
       }
       shardOf[member.name] = shard
     }
@@ -63,7 +64,7 @@ public struct CheckpointWeights: Sendable {
     for member in map.members {
       guard let shard = shardOf[member.name], let position = positions[shard] else { continue }
       guard files[position][member.name] != nil else {
-        throw CheckpointError(
+        throw FileError(
           .data, index, field: member.name, "is not in \(shard), where the index puts it")
       }
     }
@@ -88,19 +89,19 @@ public struct CheckpointWeights: Sendable {
   /// The path of a shard, which must be a plain name of a file within the directory.
   private static func shardPath(
     _ name: String, in directory: String, index: String
-  ) throws(CheckpointError) -> String {
+  ) throws(FileError) -> String {
     let shown = printable(name, limit: 80)
     guard PlainPath.isName(name)
     else {
-      throw CheckpointError(
+      throw FileError(
         .data, index, field: "weight_map", "‘\(shown)’ is not the plain name of a file")
     }
     let path = directory + "/" + name
     guard FileManager.default.fileExists(atPath: path) else {
-      throw CheckpointError(.missing, path, "the index \(indexName) needs this shard; fetch it")
+      throw FileError(.missing, path, "the index \(indexName) needs this shard; fetch it")
     }
     guard try PlainPath.isWithin(path, directory) else {
-      throw CheckpointError(
+      throw FileError(
         .data, index, field: "weight_map",
         "‘\(shown)’ is a link that leaves the directory; copy the file in its place")
     }
@@ -117,8 +118,8 @@ public struct CheckpointWeights: Sendable {
   ///   - append: Appends all elements of the tensor of an index.
   public static func write(
     _ tensors: [SafetensorsWriter.Declaration], into directory: String, shardBytes: Int? = nil,
-    _ append: (Int, inout SafetensorsWriter) throws(CheckpointError) -> Void
-  ) throws(CheckpointError) {
+    _ append: (Int, inout SafetensorsWriter) throws(FileError) -> Void
+  ) throws(FileError) {
     var shards: [[Int]] = [[]]
     var (filled, total) = (0, 0)
     for (index, tensor) in tensors.enumerated() {
@@ -140,7 +141,7 @@ public struct CheckpointWeights: Sendable {
         shards.count == 1
         ? fileName : "model-\(number(place + 1))-of-\(number(shards.count)).safetensors"
       try SafetensorsWriter.write(to: directory + "/" + name, shard.map { tensors[$0] }) {
-        (writer) throws(CheckpointError) in
+        (writer) throws(FileError) in
         for index in shard { try append(index, &writer) }
       }
       for index in shard { map.append(unique: tensors[index].name, .string(name)) }
@@ -159,10 +160,10 @@ public struct CheckpointWeights: Sendable {
 
   /// The file that holds the tensor `name`.
   ///
-  /// - Throws: ``CheckpointError`` of code `data` when there is no such tensor.
-  public func file(of name: String) throws(CheckpointError) -> SafetensorsFile {
+  /// - Throws: ``FileError`` of code `data` when there is no such tensor.
+  public func file(of name: String) throws(FileError) -> SafetensorsFile {
     guard let place = places[name] else {
-      throw CheckpointError(.data, path, field: name, "no such tensor in the checkpoint")
+      throw FileError(.data, path, field: name, "no such tensor in the checkpoint")
     }
     return files[place.file]
   }
@@ -170,14 +171,14 @@ public struct CheckpointWeights: Sendable {
   /// Reads the tensor `name` as `Float`; see ``SafetensorsFile/read(_:shape:into:)``.
   public func read(
     _ name: String, shape: [Int]? = nil, into destination: inout MutableSpan<Float>
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     try file(of: name).read(name, shape: shape, into: &destination)
   }
 
   /// Gives the bytes of the tensor `name`; see ``SafetensorsFile/withBytes(of:_:)``.
   public func withBytes<Result>(
-    of name: String, _ body: (RawSpan) throws(CheckpointError) -> Result
-  ) throws(CheckpointError) -> Result {
+    of name: String, _ body: (RawSpan) throws(FileError) -> Result
+  ) throws(FileError) -> Result {
     try file(of: name).withBytes(of: name, body)
   }
 }

@@ -1,3 +1,4 @@
+public import Files
 import Foundation
 
 /// The shape of an encoder as Hugging Face's `config.json` gives it.
@@ -75,13 +76,13 @@ public struct HuggingFaceConfig: Sendable, Equatable {
 
   /// Reads `config.json` in `directory`.
   ///
-  /// - Throws: ``CheckpointError``: `missing`, `io`, or `data` with the key that is wrong.
-  public init(directory: String) throws(CheckpointError) {
+  /// - Throws: ``FileError``: `missing`, `io`, or `data` with the key that is wrong.
+  public init(directory: String) throws(FileError) {
     try self.init(path: directory + "/config.json")
   }
 
   /// Reads the config at `path`, of at most 10 MB.
-  public init(path: String) throws(CheckpointError) {
+  public init(path: String) throws(FileError) {
     let bytes = try WholeFile.read(path, limit: Self.byteLimit)
     try self.init(parsing: JSONValue(parsing: bytes, path: path), path: path)
   }
@@ -89,9 +90,9 @@ public struct HuggingFaceConfig: Sendable, Equatable {
   // MARK: Reading
 
   /// Reads a config from its JSON object; `path` is for messages.
-  public init(parsing root: JSONValue, path: String) throws(CheckpointError) {
+  public init(parsing root: JSONValue, path: String) throws(FileError) {
     guard let object = root.object else {
-      throw CheckpointError(.data, path, "is not a JSON object")
+      throw FileError(.data, path, "is not a JSON object")
     }
     let keys = ConfigKeys(object: object, path: path)
     guard let name = try keys.text("model_type") else {
@@ -109,7 +110,7 @@ public struct HuggingFaceConfig: Sendable, Equatable {
     try readLabels(keys)
   }
 
-  private mutating func readShape(_ keys: ConfigKeys) throws(CheckpointError) {
+  private mutating func readShape(_ keys: ConfigKeys) throws(FileError) {
     vocabularySize = try keys.count("vocab_size", 1...1 << 24) ?? vocabularySize
     hiddenSize = try keys.count("hidden_size", 1...1 << 16) ?? hiddenSize
     layerCount = try keys.count("num_hidden_layers", 1...1024) ?? layerCount
@@ -137,7 +138,7 @@ public struct HuggingFaceConfig: Sendable, Equatable {
     }
   }
 
-  private mutating func readTraining(_ keys: ConfigKeys) throws(CheckpointError) {
+  private mutating func readTraining(_ keys: ConfigKeys) throws(FileError) {
     hiddenDropout = try keys.number("hidden_dropout_prob", 0...1) ?? hiddenDropout
     attentionDropout = try keys.number("attention_probs_dropout_prob", 0...1) ?? attentionDropout
     classifierDropout = try keys.number("classifier_dropout", 0...1, orNull: true)
@@ -148,7 +149,7 @@ public struct HuggingFaceConfig: Sendable, Equatable {
   }
 
   /// Refuses keys whose values name another computation than this program's.
-  private func refuseOtherModels(_ keys: ConfigKeys) throws(CheckpointError) {
+  private func refuseOtherModels(_ keys: ConfigKeys) throws(FileError) {
     if let activation = try keys.text("hidden_act"), activation != "gelu" {
       throw keys.wrong("hidden_act", "‘\(printable(activation, limit: 40))’ is not ‘gelu’")
     }
@@ -161,7 +162,7 @@ public struct HuggingFaceConfig: Sendable, Equatable {
     }
   }
 
-  private mutating func readLabels(_ keys: ConfigKeys) throws(CheckpointError) {
+  private mutating func readLabels(_ keys: ConfigKeys) throws(FileError) {
     let limit = 1 << 16
     let declared = try keys.count("num_labels", 1...limit)
     if let names = members["id2label"]?.object {
@@ -263,7 +264,7 @@ public struct HuggingFaceConfig: Sendable, Equatable {
   }
 
   /// Writes `config.json`, which must not exist yet, into `directory`.
-  public func write(directory: String) throws(CheckpointError) {
+  public func write(directory: String) throws(FileError) {
     try WholeFile.write(json.text, to: directory + "/config.json")
   }
 }
@@ -273,15 +274,15 @@ private struct ConfigKeys {
   var object: JSONObject
   var path: String
 
-  func wrong(_ key: String, _ message: String) -> CheckpointError {
-    CheckpointError(.data, path, field: key, message)
+  func wrong(_ key: String, _ message: String) -> FileError {
+    FileError(.data, path, field: key, message)
   }
 
   func has(_ key: String) -> Bool { object[key] != nil }
 
   func count(
     _ key: String, _ range: ClosedRange<Int>, orNull: Bool = false
-  ) throws(CheckpointError) -> Int? {
+  ) throws(FileError) -> Int? {
     guard let value = object[key], !(orNull && value == .null) else { return nil }
     guard let count = value.int, range.contains(count) else {
       throw wrong(
@@ -291,7 +292,7 @@ private struct ConfigKeys {
   }
 
   /// One integer, a list of them, or none for null.
-  func counts(_ key: String, _ range: ClosedRange<Int>) throws(CheckpointError) -> [Int] {
+  func counts(_ key: String, _ range: ClosedRange<Int>) throws(FileError) -> [Int] {
     guard let list = object[key]?.array else {
       return try count(key, range, orNull: true).map { [$0] } ?? []
     }
@@ -307,7 +308,7 @@ private struct ConfigKeys {
 
   func number(
     _ key: String, _ range: ClosedRange<Double>, orNull: Bool = false
-  ) throws(CheckpointError) -> Double? {
+  ) throws(FileError) -> Double? {
     guard let value = object[key], !(orNull && value == .null) else { return nil }
     guard let number = value.double, range.contains(number) else {
       throw wrong(
@@ -316,13 +317,13 @@ private struct ConfigKeys {
     return number
   }
 
-  func text(_ key: String) throws(CheckpointError) -> String? {
+  func text(_ key: String) throws(FileError) -> String? {
     guard let value = object[key], value != .null else { return nil }
     guard let text = value.string else { throw wrong(key, "\(shown(value)) is not a string") }
     return text
   }
 
-  func texts(_ key: String) throws(CheckpointError) -> [String]? {
+  func texts(_ key: String) throws(FileError) -> [String]? {
     guard let value = object[key], value != .null else { return nil }
     let texts = value.array?.compactMap(\.string)
     guard let texts, texts.count == value.array?.count else {
@@ -331,7 +332,7 @@ private struct ConfigKeys {
     return texts
   }
 
-  func flag(_ key: String) throws(CheckpointError) -> Bool? {
+  func flag(_ key: String) throws(FileError) -> Bool? {
     guard let value = object[key], value != .null else { return nil }
     guard let flag = value.bool else {
       throw wrong(key, "\(shown(value)) is neither true nor false")
@@ -342,7 +343,7 @@ private struct ConfigKeys {
   /// The labels 0, 1, 2, … of a map from ids.
   func inOrder(
     _ key: String, _ byID: [Int: String], limit: Int
-  ) throws(CheckpointError) -> [String] {
+  ) throws(FileError) -> [String] {
     guard !byID.isEmpty, byID.count <= limit else {
       throw wrong(key, "names \(byID.count) labels, not 1 to \(limit)")
     }

@@ -1,3 +1,4 @@
+public import Files
 import Foundation
 
 /// `README.md` of a checkpoint: what the Hub reads of it, and tables for people, made of the facts of its manifest.
@@ -23,7 +24,7 @@ public struct ModelCard: Sendable {
   }
 
   /// The text of the card that stands in `directory`; nil if there is none.
-  public static func text(in directory: String) throws(CheckpointError) -> String? {
+  public static func text(in directory: String) throws(FileError) -> String? {
     let path = directory + "/" + fileName
     guard FileKind.of(path) == .file else { return nil }
     return String(decoding: try WholeFile.read(path, limit: byteLimit), as: UTF8.self)

@@ -1,3 +1,4 @@
+public import Files
 import Foundation
 
 /// Several checkpoints of one shape made into one, number by number.
@@ -41,10 +42,10 @@ public struct CheckpointMerge {
   ///   - parts: The models, one at least.
   ///   - headsFrom: The directory, one of `parts`, whose heads, labels and language heads the result has; nil if all
   ///     have the same, which are then merged too. A head that the base does not have is averaged.
-  /// - Throws: ``CheckpointError`` of code `data` with the tensor, label or file in which two of them differ.
+  /// - Throws: ``FileError`` of code `data` with the tensor, label or file in which two of them differ.
   public init(
     _ method: Method, of parts: [Part], headsFrom: String? = nil
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     precondition(!parts.isEmpty, "a merge of nothing")
     self.method = method
     self.parts = parts
@@ -56,7 +57,7 @@ public struct CheckpointMerge {
     } else {
       base = nil
       guard parts.reduce(0, { $0 + $1.weight }).magnitude > 1e-9 else {
-        throw CheckpointError(.data, parts[0].directory, "weights that add up to 0 make no average")
+        throw FileError(.data, parts[0].directory, "weights that add up to 0 make no average")
       }
     }
     if let headsFrom {
@@ -65,7 +66,7 @@ public struct CheckpointMerge {
         URL(fileURLWithPath: $0.directory).resolvingSymlinksInPath().path == place
       }
       guard headSource != nil else {
-        throw CheckpointError(.data, headsFrom, "is not among the models that are merged")
+        throw FileError(.data, headsFrom, "is not among the models that are merged")
       }
     } else {
       headSource = nil
@@ -84,39 +85,39 @@ public struct CheckpointMerge {
 
   // MARK: Comparing
 
-  private func compare(_ index: Int) throws(CheckpointError) {
+  private func compare(_ index: Int) throws(FileError) {
     let (first, other) = (parts[0].directory, parts[index].directory)
     for tensor in weights[0].tensors where Self.isBody(tensor.name) || headSource == nil {
       try check(tensor, in: weights[index], against: first)
     }
     for tensor in weights[index].tensors
     where weights[0][tensor.name] == nil && (Self.isBody(tensor.name) || headSource == nil) {
-      throw CheckpointError(
+      throw FileError(
         .data, weights[index].path, field: tensor.name,
         "is not in \(first)" + headAdvice(tensor.name))
     }
     if headSource == nil, try labels(of: first) != labels(of: other) {
-      throw CheckpointError(
+      throw FileError(
         .data, other + "/config.json", field: "id2label",
         "names other labels than \(first); say whose heads to keep")
     }
     try compareTokenizers(first, other)
   }
 
-  private func compareTokenizers(_ first: String, _ other: String) throws(CheckpointError) {
+  private func compareTokenizers(_ first: String, _ other: String) throws(FileError) {
     for name in try FileTree(first, allowingLinks: true, skippingHidden: true).files
     where isTokenizer(name) {
       guard FileKind.of(other + "/" + name, followingLinks: true) == .file,
         try SHA256.digest(ofFile: first + "/" + name)
           == SHA256.digest(ofFile: other + "/" + name)
       else {
-        throw CheckpointError(
+        throw FileError(
           .data, other, field: name, "is not that of \(first): they do not share a vocabulary")
       }
     }
   }
 
-  private func compareBase() throws(CheckpointError) {
+  private func compareBase() throws(FileError) {
     guard case .taskArithmetic(let directory) = method, let base else { return }
     for tensor in weights[0].tensors
     where Self.isBody(tensor.name) || (headSource == nil && base[tensor.name] != nil) {
@@ -124,7 +125,7 @@ public struct CheckpointMerge {
     }
     let hasOwnHead = weights[source].tensors.contains { base[$0.name] == nil }
     guard headSource != nil || !hasOwnHead || sum.magnitude > 1e-9 else {
-      throw CheckpointError(
+      throw FileError(
         .data, directory, "has no heads, and weights that add up to 0 make none; say whose to keep")
     }
     try compareTokenizers(parts[0].directory, directory)
@@ -134,14 +135,14 @@ public struct CheckpointMerge {
 
   private func check(
     _ tensor: TensorEntry, in other: CheckpointWeights, against first: String
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     guard let found = other[tensor.name] else {
-      throw CheckpointError(
+      throw FileError(
         .data, other.path, field: tensor.name,
         "is missing, though \(first) has it" + headAdvice(tensor.name))
     }
     guard found.shape == tensor.shape else {
-      throw CheckpointError(
+      throw FileError(
         .data, other.path, field: tensor.name,
         "has shape \(found.shape), in \(first) it has \(tensor.shape)" + headAdvice(tensor.name))
     }
@@ -152,7 +153,7 @@ public struct CheckpointMerge {
   }
 
   /// The labels by their ids, and those of each head where the manifest has them.
-  private func labels(of directory: String) throws(CheckpointError) -> [JSONValue] {
+  private func labels(of directory: String) throws(FileError) -> [JSONValue] {
     let config = try HuggingFaceConfig(directory: directory)
     var labels: [JSONValue] = [.array((config.labels ?? []).map { .string($0) })]
     if FileKind.of(directory + "/" + CheckpointManifest.fileName) == .file {
@@ -173,8 +174,8 @@ public struct CheckpointMerge {
 
   /// Writes the merged checkpoint: its weights in one file, and the other files of the model whose heads it has.
   ///
-  /// - Throws: ``CheckpointError`` of code `io`, or `data` where a number of a model is not finite.
-  public func write(to path: String, programVersion: String) throws(CheckpointError) {
+  /// - Throws: ``FileError`` of code `io`, or `data` where a number of a model is not finite.
+  public func write(to path: String, programVersion: String) throws(FileError) {
     let tensors = try storedTensors()
     let declarations = tensors.map {
       SafetensorsWriter.Declaration($0.name, $0.shape, $0.elementType)
@@ -182,7 +183,7 @@ public struct CheckpointMerge {
     let needed = SafetensorsWriter.byteCount(declarations)
     try CheckpointDirectory.write(
       to: path, neededBytes: needed, programVersion: programVersion, facts: try facts()
-    ) { (partial) throws(CheckpointError) in
+    ) { (partial) throws(FileError) in
       let directory = parts[source].directory
       for name in try FileTree(directory, allowingLinks: true, skippingHidden: true).files {
         guard !name.hasSuffix(".safetensors"), !Self.leftOut.contains(name),
@@ -191,7 +192,7 @@ public struct CheckpointMerge {
         try WholeFile.copy(directory + "/" + name, to: partial + "/" + name)
       }
       try SafetensorsWriter.write(to: partial + "/" + CheckpointWeights.fileName, declarations) {
-        (writer) throws(CheckpointError) in
+        (writer) throws(FileError) in
         for tensor in tensors { try merge(tensor, &writer) }
       }
     }
@@ -199,7 +200,7 @@ public struct CheckpointMerge {
 
   /// The tensors of the merged model: those of the one whose heads it has, but for a decoder that is its word table, which is
   /// written once.
-  private func storedTensors() throws(CheckpointError) -> [TensorEntry] {
+  private func storedTensors() throws(FileError) -> [TensorEntry] {
     let weights = weights[source]
     let table = weights.tensors.first { $0.name.hasSuffix("embeddings.word_embeddings.weight") }
     var tensors: [TensorEntry] = []
@@ -217,7 +218,7 @@ public struct CheckpointMerge {
 
   private func hash(
     _ tensor: TensorEntry, in weights: CheckpointWeights
-  ) throws(CheckpointError) -> String {
+  ) throws(FileError) -> String {
     try weights.withBytes(of: tensor.name) { bytes in
       var hash = SHA256()
       hash.update(bytes)
@@ -227,12 +228,12 @@ public struct CheckpointMerge {
 
   private func merge(
     _ tensor: TensorEntry, _ writer: inout SafetensorsWriter
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let isMerged =
       tensor.elementType.isFloatingPoint
       && (Self.isBody(tensor.name) || headSource == nil)
     guard isMerged else {
-      try weights[source].withBytes(of: tensor.name) { (bytes) throws(CheckpointError) in
+      try weights[source].withBytes(of: tensor.name) { (bytes) throws(FileError) in
         try writer.appendBytes(tensor.name, bytes)
       }
       return
@@ -249,7 +250,7 @@ public struct CheckpointMerge {
       let part = start..<min(start + Self.elementsPerPart, tensor.count)
       var total = [Double](repeating: 0, count: part.count)
       var values = [Float](repeating: 0, count: part.count)
-      func add(_ weights: CheckpointWeights, _ factor: Double) throws(CheckpointError) {
+      func add(_ weights: CheckpointWeights, _ factor: Double) throws(FileError) {
         var span = values.mutableSpan
         try weights.file(of: tensor.name).read(tensor.name, part: part, into: &span)
         for index in total.indices { total[index] += factor * Double(values[index]) }
@@ -261,7 +262,7 @@ public struct CheckpointMerge {
       for index in total.indices {
         values[index] = Float(total[index])
         guard values[index].magnitude <= limit else {
-          throw CheckpointError(
+          throw FileError(
             .data, weights[source].path, field: tensor.name,
             "element \(start + index) of the merged tensor is not finite")
         }
@@ -271,7 +272,7 @@ public struct CheckpointMerge {
     }
   }
 
-  private func facts() throws(CheckpointError) -> JSONValue {
+  private func facts() throws(FileError) -> JSONValue {
     let directory = parts[source].directory
     var facts = JSONObject()
     if FileKind.of(directory + "/" + CheckpointManifest.fileName) == .file {

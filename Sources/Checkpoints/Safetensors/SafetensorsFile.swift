@@ -1,3 +1,4 @@
+public import Files
 import Foundation
 
 /// A safetensors file, mapped read-only: named tensors whose bytes are read from where they lie.
@@ -17,8 +18,8 @@ import Foundation
 
   /// Opens, checks the whole header, and maps. Cost: the header; data are read when used.
   ///
-  /// - Throws: ``CheckpointError`` with the tensor or header field that is wrong.
-  public init(_ path: String) throws(CheckpointError) {
+  /// - Throws: ``FileError`` with the tensor or header field that is wrong.
+  public init(_ path: String) throws(FileError) {
     let file = try OpenFile(reading: path)
     let information = try file.information()
     let length = Int(information.st_size)
@@ -47,19 +48,19 @@ import Foundation
   public subscript(name: String) -> TensorEntry? { indices[name].map { tensors[$0] } }
 
   /// Checks by inode, size and time that `path` still names the file that was mapped, unmodified.
-  public func confirmUnchanged() throws(CheckpointError) {
+  public func confirmUnchanged() throws(FileError) {
     let current = try OpenFile(reading: path)
     let found = FileIdentity(try current.information())
     guard found == identity, FileIdentity(try file.information()) == identity else {
-      throw CheckpointError(.data, path, "was changed or replaced while it was in use")
+      throw FileError(.data, path, "was changed or replaced while it was in use")
     }
   }
 
   /// Checks by size and time that nobody has written to the file since it was opened, whatever its path
   /// names by now.
-  public func confirmUnwritten() throws(CheckpointError) {
+  public func confirmUnwritten() throws(FileError) {
     guard FileIdentity(try file.information()) == identity else {
-      throw CheckpointError(.data, path, "was written to while it was in use")
+      throw FileError(.data, path, "was written to while it was in use")
     }
   }
 
@@ -74,23 +75,22 @@ import Foundation
 
   /// Gives the bytes of the tensor `name`, row-major and little-endian, without copying.
   public func withBytes<Result>(
-    of name: String, _ body: (RawSpan) throws(CheckpointError) -> Result
-  ) throws(CheckpointError) -> Result {
+    of name: String, _ body: (RawSpan) throws(FileError) -> Result
+  ) throws(FileError) -> Result {
     let tensor = try entry(name)
     let bytes = unsafe UnsafeRawBufferPointer(rebasing: map[tensor.byteRange])
     return try body(unsafe RawSpan(_unsafeBytes: bytes))
   }
 
   /// The bytes of the tensor `name` where they are mapped: valid, read-only, while this object lives.
-  @unsafe public func mappedBytes(of name: String) throws(CheckpointError) -> UnsafeRawBufferPointer
-  {
+  @unsafe public func mappedBytes(of name: String) throws(FileError) -> UnsafeRawBufferPointer {
     let tensor = try entry(name)
     return unsafe UnsafeRawBufferPointer(rebasing: map[tensor.byteRange])
   }
 
   /// Lets the kernel fetch the pages of the tensor `name`, which will all be read. Those in the page cache cost some
   /// microseconds a megabyte here, where each would be a fault of its own when it is read.
-  public func prepareToRead(_ name: String) throws(CheckpointError) {
+  public func prepareToRead(_ name: String) throws(FileError) {
     let tensor = try entry(name)
     let first = tensor.byteRange.lowerBound / 4096 * 4096
     let address = unsafe UnsafeMutableRawPointer(mutating: map.baseAddress).map {
@@ -109,10 +109,10 @@ import Foundation
   /// - Parameters:
   ///   - shape: The shape that the tensor must have; nil for any of as many elements.
   ///   - destination: As many elements as the tensor has.
-  /// - Throws: ``CheckpointError`` of code `data` when the tensor is absent or not as wanted.
+  /// - Throws: ``FileError`` of code `data` when the tensor is absent or not as wanted.
   public func read(
     _ name: String, shape: [Int]? = nil, into destination: inout MutableSpan<Float>
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let tensor = try entry(name, shape: shape, count: destination.count)
     try read(tensor, 0..<tensor.count, into: &destination)
   }
@@ -122,7 +122,7 @@ import Foundation
   /// - Precondition: The tensor has them, and `destination` takes as many.
   public func read(
     _ name: String, part: Range<Int>, into destination: inout MutableSpan<Float>
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let tensor = try entry(name)
     precondition(
       part.lowerBound >= 0 && part.upperBound <= tensor.count && part.count == destination.count,
@@ -132,9 +132,9 @@ import Foundation
 
   private func read(
     _ tensor: TensorEntry, _ part: Range<Int>, into destination: inout MutableSpan<Float>
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     guard tensor.elementType.isFloatingPoint else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: tensor.name,
         "holds \(tensor.elementType.rawValue), where a floating-point type is needed")
     }
@@ -165,13 +165,13 @@ import Foundation
 
   /// Reads the tensor `name`, whose elements must be stored as `Element`, bit by bit.
   ///
-  /// - Throws: ``CheckpointError`` of code `data` when the tensor is absent or not as wanted.
+  /// - Throws: ``FileError`` of code `data` when the tensor is absent or not as wanted.
   public func readExactly<Element: SafetensorsElement>(
     _ name: String, shape: [Int]? = nil, into destination: inout MutableSpan<Element>
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let tensor = try entry(name, shape: shape, count: destination.count)
     guard tensor.elementType == Element.elementType else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: name,
         "holds \(tensor.elementType.rawValue), where \(Element.elementType.rawValue) is needed")
     }
@@ -179,23 +179,23 @@ import Foundation
     unsafe destination.withUnsafeMutableBytes { unsafe $0.copyMemory(from: bytes) }
   }
 
-  private func entry(_ name: String) throws(CheckpointError) -> TensorEntry {
+  private func entry(_ name: String) throws(FileError) -> TensorEntry {
     guard let tensor = self[name] else {
-      throw CheckpointError(.data, path, field: name, "no such tensor in the file")
+      throw FileError(.data, path, field: name, "no such tensor in the file")
     }
     return tensor
   }
 
   private func entry(
     _ name: String, shape: [Int]?, count: Int
-  ) throws(CheckpointError) -> TensorEntry {
+  ) throws(FileError) -> TensorEntry {
     let tensor = try entry(name)
     if let shape, tensor.shape != shape {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: name, "has shape \(tensor.shape), where \(shape) is needed")
     }
     guard tensor.count == count else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: name,
         "has shape \(tensor.shape), \(tensor.count) elements, where \(count) are needed")
     }

@@ -1,3 +1,5 @@
+import Files
+
 /// A tensor of a safetensors file: what it is, and where its bytes are.
 public struct TensorEntry: Sendable, Equatable {
   public var name: String
@@ -26,21 +28,21 @@ struct SafetensorsHeader {
   /// The length of the header from the first 8 bytes of a file, checked against the file's length.
   static func length(
     from prefix: [UInt8], fileLength: Int, path: String
-  ) throws(CheckpointError) -> Int {
+  ) throws(FileError) -> Int {
     let field = "header length"
     guard fileLength >= 8, prefix.count == 8 else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: field,
         "the file has \(fileLength) bytes, fewer than the 8 of the header length; fetch it again")
     }
     let length = prefix.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard length <= UInt64(byteLimit) else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: field,
         "\(length) bytes is over the limit of \(byteLimit); this is no safetensors file")
     }
     guard length <= UInt64(fileLength - 8) else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: field,
         "\(length) bytes, but only \(fileLength - 8) follow; the file is cut short, fetch it again")
     }
@@ -48,7 +50,7 @@ struct SafetensorsHeader {
   }
 
   /// Reads and checks the header of an open file of `fileLength` bytes. Cost: the header.
-  init(of file: borrowing OpenFile, fileLength: Int) throws(CheckpointError) {
+  init(of file: borrowing OpenFile, fileLength: Int) throws(FileError) {
     let length = try Self.length(
       from: file.read(8, at: 0), fileLength: fileLength, path: file.path)
     try self.init(
@@ -56,7 +58,7 @@ struct SafetensorsHeader {
   }
 
   /// Parses and checks the header `bytes` of a file with `dataLength` bytes of data behind it.
-  init(parsing bytes: [UInt8], dataLength: Int, path: String) throws(CheckpointError) {
+  init(parsing bytes: [UInt8], dataLength: Int, path: String) throws(FileError) {
     do throws(JSONError) {
       var scanner = JSONScanner(bytes)
       guard bytes.first == UInt8(ascii: "{") else {
@@ -72,7 +74,9 @@ struct SafetensorsHeader {
             list.append(try Self.readEntry(&scanner, name))
           }
         } catch {
-          throw JSONError(field: name, message: error.message)
+          var error = error
+          error.field = name
+          throw error
         }
       }
       try scanner.finish()
@@ -90,7 +94,7 @@ struct SafetensorsHeader {
       tensors = list
       metadata = strings
     } catch {
-      throw CheckpointError(.data, path, field: error.field ?? "header", error.message)
+      throw error.inFile(path, field: "header")
     }
   }
 
@@ -162,7 +166,9 @@ struct SafetensorsHeader {
         counts.append(try scanner.count())
       }
     } catch {
-      throw JSONError(field: error.field, message: "\(key): \(error.message)")
+      var error = error
+      error.message = "\(key): \(error.message)"
+      throw error
     }
     return counts
   }

@@ -1,9 +1,10 @@
+public import Files
 import Foundation
 
 /// Writes a safetensors file piece by piece, so that no tensor is held twice.
 ///
 /// ```swift
-/// try SafetensorsWriter.write(to: path, [.init("weight", [768, 768])]) { writer throws(CheckpointError) in
+/// try SafetensorsWriter.write(to: path, [.init("weight", [768, 768])]) { writer throws(FileError) in
 ///   try writer.append("weight", weight.span)
 /// }
 /// ```
@@ -37,13 +38,13 @@ public struct SafetensorsWriter: ~Copyable {
   ///     largest first, then in this order.
   ///   - metadata: Strings for the header. `transformers` loads a file whose `format` is `pt`.
   ///   - body: Appends every element of every tensor, in any order of tensors.
-  /// - Throws: ``CheckpointError`` of code `io`, or what `body` throws.
+  /// - Throws: ``FileError`` of code `io`, or what `body` throws.
   public static func write(
     to path: String, _ tensors: [Declaration], metadata: [String: String] = ["format": "pt"],
-    _ body: (inout SafetensorsWriter) throws(CheckpointError) -> Void
-  ) throws(CheckpointError) {
+    _ body: (inout SafetensorsWriter) throws(FileError) -> Void
+  ) throws(FileError) {
     let partial = SiblingName.partial(of: path)
-    do throws(CheckpointError) {
+    do throws(FileError) {
       var writer = try SafetensorsWriter(partial, tensors, metadata)
       try writer.file.write(unsafe writer.header.span.bytes, at: 0)
       try body(&writer)
@@ -58,7 +59,7 @@ public struct SafetensorsWriter: ~Copyable {
 
   private init(
     _ path: String, _ tensors: [Declaration], _ metadata: [String: String]
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     (header, entries) = Self.layOut(tensors, metadata)
     var indices: [String: Int] = [:]
     for (index, entry) in entries.enumerated() {
@@ -85,7 +86,7 @@ public struct SafetensorsWriter: ~Copyable {
   /// F16 and BF16 round to nearest, ties to even; F64 is exact.
   ///
   /// - Precondition: `name` is declared with a floating-point type and has as many elements left.
-  public mutating func append(_ name: String, _ values: Span<Float>) throws(CheckpointError) {
+  public mutating func append(_ name: String, _ values: Span<Float>) throws(FileError) {
     let (index, offset) = advance(name, values.count)
     switch entries[index].elementType {
     case .f32: try file.write(unsafe values.bytes, at: offset)
@@ -101,7 +102,7 @@ public struct SafetensorsWriter: ~Copyable {
   /// - Precondition: `name` is declared as `Element` and has as many elements left.
   public mutating func appendExactly<Element: SafetensorsElement>(
     _ name: String, _ values: Span<Element>
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let (index, offset) = advance(name, values.count)
     let declared = entries[index].elementType
     precondition(
@@ -113,7 +114,7 @@ public struct SafetensorsWriter: ~Copyable {
   /// Writes the next bytes of the tensor `name` as they are.
   ///
   /// - Precondition: They are whole elements, and `name` has as many left.
-  public mutating func appendBytes(_ name: String, _ bytes: RawSpan) throws(CheckpointError) {
+  public mutating func appendBytes(_ name: String, _ bytes: RawSpan) throws(FileError) {
     let size = indices[name].map { entries[$0].elementType.size } ?? 1
     precondition(bytes.byteCount % size == 0, "\(bytes.byteCount) bytes for \(name)")
     let (_, offset) = advance(name, bytes.byteCount / size)
@@ -133,7 +134,7 @@ public struct SafetensorsWriter: ~Copyable {
 
   private func convert<Stored: BitwiseCopyable>(
     _ values: Span<Float>, at offset: Int, _ store: (Float) -> Stored
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     let chunk = 1 << 18
     var start = 0
     while start < values.count {

@@ -1,4 +1,4 @@
-import CZstd
+package import Files
 
 /// How the elements of a piece lie in its bytes.
 package struct ElementKind: Sendable, Equatable {
@@ -47,14 +47,14 @@ package enum BytePlanes {
 
   /// Undoes ``encode(_:over:_:)``.
   ///
-  /// - Throws: ``CheckpointError`` of code `data` where `encoded` does not stand for `count` bytes.
+  /// - Throws: ``FileError`` of code `data` where `encoded` does not stand for `count` bytes.
   package static func decode(
     _ encoded: ArraySlice<UInt8>, count byteCount: Int, over base: [UInt8]?, _ kind: ElementKind,
     path: String
-  ) throws(CheckpointError) -> [UInt8] {
+  ) throws(FileError) -> [UInt8] {
     if encoded.isEmpty {
       guard let base else {
-        throw CheckpointError(.data, path, "a block is empty that has no base")
+        throw FileError(.data, path, "a block is empty that has no base")
       }
       return base
     }
@@ -63,7 +63,7 @@ package enum BytePlanes {
     var planes: [[UInt8]] = []
     for _ in 0..<kind.width { planes.append(try unpack(&rest, count, path)) }
     let tail = try unpack(&rest, byteCount - count * kind.width, path)
-    guard rest.isEmpty else { throw CheckpointError(.data, path, "a block has bytes left over") }
+    guard rest.isEmpty else { throw FileError(.data, path, "a block has bytes left over") }
     var block = [UInt8](repeating: 0, count: byteCount)
     switch kind.width {
     case 1 where base == nil: block = planes[0]
@@ -182,11 +182,9 @@ package enum BytePlanes {
       append(.zero, [], into: &encoded)
       return
     }
-    var compressed = [UInt8](repeating: 0, count: ZSTD_compressBound(plane.count))
-    let size = unsafe ZSTD_compress(&compressed, compressed.count, plane, plane.count, 3)
-    precondition(ZSTD_isError(size) == 0, "Zstandard failed on \(plane.count) bytes")
-    if size < plane.count {
-      append(.compressed, compressed[..<size], into: &encoded)
+    let compressed = Zstandard.compress(plane, level: 3)
+    if compressed.count < plane.count {
+      append(.compressed, compressed[...], into: &encoded)
     } else {
       append(.stored, plane[...], into: &encoded)
     }
@@ -202,13 +200,13 @@ package enum BytePlanes {
   /// Takes a plane of `count` bytes off `rest`.
   private static func unpack(
     _ rest: inout ArraySlice<UInt8>, _ count: Int, _ path: String
-  ) throws(CheckpointError) -> [UInt8] {
+  ) throws(FileError) -> [UInt8] {
     guard rest.count >= 5, let mode = Mode(rawValue: rest.removeFirst()) else {
-      throw CheckpointError(.data, path, "a block is cut short or of an unknown form")
+      throw FileError(.data, path, "a block is cut short or of an unknown form")
     }
     let size = rest.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
     rest = rest.dropFirst(4)
-    guard size <= rest.count else { throw CheckpointError(.data, path, "a block is cut short") }
+    guard size <= rest.count else { throw FileError(.data, path, "a block is cut short") }
     let bytes = Array(rest.prefix(size))
     rest = rest.dropFirst(size)
     switch mode {
@@ -219,11 +217,9 @@ package enum BytePlanes {
       guard size == count else { break }
       return bytes
     case .compressed:
-      var plane = [UInt8](repeating: 0, count: count)
-      let found = unsafe ZSTD_decompress(&plane, count, bytes, size)
-      guard ZSTD_isError(found) == 0, found == count else { break }
+      guard let plane = Zstandard.decompress(bytes, count: count) else { break }
       return plane
     }
-    throw CheckpointError(.data, path, "a block does not hold the \(count) bytes it should")
+    throw FileError(.data, path, "a block does not hold the \(count) bytes it should")
   }
 }

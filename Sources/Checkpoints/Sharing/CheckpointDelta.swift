@@ -1,3 +1,5 @@
+public import Files
+
 /// What has to be known besides a parent checkpoint to make a child of it again, byte by byte.
 ///
 /// A directory of the child's ``Recipe``, and of an object for each piece that the parent does not have: what it changes
@@ -23,8 +25,8 @@ public struct CheckpointDelta {
 
   /// Compares two directories. Cost: both are read and hashed.
   ///
-  /// - Throws: ``CheckpointError`` where one of them is not as its manifest says.
-  public init(from parent: String, to child: String) throws(CheckpointError) {
+  /// - Throws: ``FileError`` where one of them is not as its manifest says.
+  public init(from parent: String, to child: String) throws(FileError) {
     self.parent = try DirectoryPieces(hashing: parent)
     self.child = try DirectoryPieces(hashing: child)
     changed = self.child.recipe.distinctPieces.filter { [parent = self.parent] in
@@ -40,7 +42,7 @@ public struct CheckpointDelta {
   }
 
   /// About how many bytes the delta will take, from compressing some blocks of each changed piece.
-  public func estimatedBytes() throws(CheckpointError) -> Int {
+  public func estimatedBytes() throws(FileError) -> Int {
     let stride = max(1, changedBytes / Self.sampleBytes)
     var (sampled, compressed) = (0, 0)
     var block = 0
@@ -52,7 +54,7 @@ public struct CheckpointDelta {
         block += 1
         guard block % stride == 0 || stride == 1 else { continue }
         let bytes = try child.reader(of: piece.sha256, part: part)?.next() ?? []
-        let below = try base(of: piece).flatMap { (base) throws(CheckpointError) in
+        let below = try base(of: piece).flatMap { (base) throws(FileError) in
           try parent.reader(of: base.sha256, part: part)?.next()
         }
         sampled += bytes.count
@@ -68,7 +70,7 @@ public struct CheckpointDelta {
   /// - Returns: The bytes of its files.
   public func write(
     to path: String, programVersion: String
-  ) throws(CheckpointError) -> Int {
+  ) throws(FileError) -> Int {
     var recipe = child.recipe
     recipe.parent = .init(name: parent.recipe.name, identity: parent.recipe.identity)
     let facts: JSONValue = [
@@ -81,14 +83,14 @@ public struct CheckpointDelta {
     ]
     let manifest = try CheckpointDirectory.write(
       to: path, neededBytes: changedBytes / 2, programVersion: programVersion, facts: facts
-    ) { (partial) throws(CheckpointError) in
+    ) { (partial) throws(FileError) in
       let folder = ObjectFolder(in: partial)
       for piece in changed {
         var below: ObjectFolder.Base?
         if let base = base(of: piece), let reader = try parent.reader(of: base.sha256) {
           below = .init(hash: base.sha256, depth: 0, reader: reader)
         }
-        _ = try folder.add(piece, over: below) { () throws(CheckpointError) in
+        _ = try folder.add(piece, over: below) { () throws(FileError) in
           try PieceSources(directories: [child]).reader(of: piece.sha256)
         }
       }
@@ -99,18 +101,18 @@ public struct CheckpointDelta {
 
   /// Makes the child again at `path`, which must not exist yet.
   ///
-  /// - Throws: ``CheckpointError`` of code `data` if the delta was changed, or `parent` is not what it was made of.
+  /// - Throws: ``FileError`` of code `data` if the delta was changed, or `parent` is not what it was made of.
   public static func apply(
     _ delta: String, to parent: String, at path: String
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     try CheckpointDirectory.verify(delta)
     let recipe = try Recipe(path: delta + "/" + recipeName)
     guard let wanted = recipe.parent else {
-      throw CheckpointError(.data, delta, field: recipeName, "names no parent")
+      throw FileError(.data, delta, field: recipeName, "names no parent")
     }
     let pieces = try DirectoryPieces(believing: parent)
     guard pieces.recipe.identity == wanted.identity else {
-      throw CheckpointError(
+      throw FileError(
         .data, parent,
         "is not the parent of this delta, which is ‘\(printable(wanted.name, limit: 80))’ of identity "
           + "\(wanted.identity.prefix(16))…; this one has \(pieces.recipe.identity.prefix(16))…")

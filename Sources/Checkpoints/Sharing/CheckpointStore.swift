@@ -1,3 +1,4 @@
+public import Files
 import Foundation
 
 /// A folder that several checkpoints share: every piece of them once, and each fine-tune as what it changes in its parent.
@@ -44,25 +45,25 @@ public struct CheckpointStore {
   /// Opens a store.
   ///
   /// - Parameter creating: Whether a folder that is not there, or empty, is made one.
-  /// - Throws: ``CheckpointError``: `missing`, or `data` when it is no store of this version.
-  public init(_ path: String, creating: Bool = false) throws(CheckpointError) {
+  /// - Throws: ``FileError``: `missing`, or `data` when it is no store of this version.
+  public init(_ path: String, creating: Bool = false) throws(FileError) {
     try self.init(path, references: path + "/refs", creating: creating)
   }
 
-  init(_ path: String, references: String, creating: Bool) throws(CheckpointError) {
+  init(_ path: String, references: String, creating: Bool) throws(FileError) {
     self.path = path
     self.references = references
     folder = ObjectFolder(in: path)
     let mark = path + "/" + Self.markName
     if FileKind.of(mark) == .absent {
       guard creating else {
-        throw CheckpointError(.missing, path, "is no store: it has no \(Self.markName)")
+        throw FileError(.missing, path, "is no store: it has no \(Self.markName)")
       }
       try FileTree.makeDirectory(path)
       let found = try CheckpointDirectory.names(in: path).filter { !$0.hasPrefix(".") }
       // Another process may be making it one at this moment.
       guard Set(found).isSubset(of: ["refs", ObjectFolder.name, Self.markName]) else {
-        throw CheckpointError(.data, path, "is no store and not empty; give a folder of its own")
+        throw FileError(.data, path, "is no store and not empty; give a folder of its own")
       }
       try WholeFile.replace(Array((Self.mark.text + "\n").utf8), at: mark)
     }
@@ -71,9 +72,9 @@ public struct CheckpointStore {
   }
 
   /// Sees to it that a mark is that of a store of this version.
-  static func checkMark(_ bytes: [UInt8], path: String) throws(CheckpointError) {
+  static func checkMark(_ bytes: [UInt8], path: String) throws(FileError) {
     guard try JSONValue(parsing: bytes, path: path) == mark else {
-      throw CheckpointError(.data, path, field: "format", "is of no store that this program knows")
+      throw FileError(.data, path, field: "format", "is of no store that this program knows")
     }
   }
 
@@ -90,9 +91,9 @@ public struct CheckpointStore {
       }
   }
 
-  func reference(_ name: String) throws(CheckpointError) -> String {
+  func reference(_ name: String) throws(FileError) -> String {
     guard Self.isName(name) else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: printable(name, limit: 80),
         "is no name for a checkpoint in a store: letters, digits, ‘.’, ‘_’ and ‘-’")
     }
@@ -100,12 +101,12 @@ public struct CheckpointStore {
   }
 
   /// The checkpoints in the store, in the order of their names.
-  public func entries() throws(CheckpointError) -> [Entry] {
+  public func entries() throws(FileError) -> [Entry] {
     var list: [Entry] = []
     for file in try CheckpointDirectory.names(in: references) where file.hasSuffix(".json") {
       let name = String(file.dropLast(5))
       guard Self.isName(name) else { continue }
-      do throws(CheckpointError) {
+      do throws(FileError) {
         let recipe = try Recipe(path: references + "/" + file)
         list.append(Entry(name: name, identity: recipe.identity, byteCount: recipe.byteCount))
       } catch {
@@ -123,10 +124,10 @@ public struct CheckpointStore {
   ///   - name: What it is called there. A name that is taken by another checkpoint is an error.
   ///   - parent: The name of a checkpoint in the store of which the new pieces are stored as changes. Nil for the one
   ///     that the checkpoint's lineage names, if it is there.
-  /// - Throws: ``CheckpointError`` where the directory is not as its manifest says.
+  /// - Throws: ``FileError`` where the directory is not as its manifest says.
   public func push(
     _ directory: String, as name: String, parent: String? = nil
-  ) throws(CheckpointError) -> Push {
+  ) throws(FileError) -> Push {
     folder.sweep()
     let pieces = try DirectoryPieces(hashing: directory)
     let plan = try plan(pieces, as: name, parent: parent) { folder.contains($0) }
@@ -158,15 +159,15 @@ public struct CheckpointStore {
     var isNamed: Bool
   }
 
-  func taken(_ name: String) -> CheckpointError {
-    CheckpointError(
+  func taken(_ name: String) -> FileError {
+    FileError(
       .data, path, field: name, "is the name of another checkpoint in the store; give a new one")
   }
 
   /// - Parameter isThere: Whether a piece is in the store, or in the one that this is a cache of.
   func plan(
     _ pieces: DirectoryPieces, as name: String, parent: String?, isThere: (String) -> Bool
-  ) throws(CheckpointError) -> Plan {
+  ) throws(FileError) -> Plan {
     let reference = try reference(name)
     var recipe = pieces.recipe
     recipe.name = name
@@ -184,7 +185,7 @@ public struct CheckpointStore {
   }
 
   /// Writes the new pieces of a push, over those that they are planned to be changes of if these are here.
-  func write(_ plan: Plan, _ pieces: DirectoryPieces) throws(CheckpointError) -> Push {
+  func write(_ plan: Plan, _ pieces: DirectoryPieces) throws(FileError) -> Push {
     var push = Push(
       name: plan.recipe.name, byteCount: plan.recipe.byteCount, storedBytes: 0,
       pieces: plan.recipe.distinctPieces.count, newPieces: plan.new.count,
@@ -199,7 +200,7 @@ public struct CheckpointStore {
           base = .init(hash: tensor.sha256, depth: depth, reader: reader)
         }
       }
-      push.storedBytes += try folder.add(piece, over: base) { () throws(CheckpointError) in
+      push.storedBytes += try folder.add(piece, over: base) { () throws(FileError) in
         try PieceSources(directories: [pieces]).reader(of: piece.sha256)
       }
     }
@@ -208,7 +209,7 @@ public struct CheckpointStore {
 
   private func recipeOfParent(
     named name: String?, of directory: String
-  ) throws(CheckpointError) -> Recipe? {
+  ) throws(FileError) -> Recipe? {
     if let name { return try recipe(of: name) }
     guard FileKind.of(directory + "/" + CheckpointManifest.fileName) == .file else { return nil }
     let parents = try CheckpointManifest(directory: directory).lineage.parents
@@ -219,11 +220,11 @@ public struct CheckpointStore {
   }
 
   /// The recipe by a name, as it lies in the store.
-  func recipe(of name: String) throws(CheckpointError) -> Recipe {
+  func recipe(of name: String) throws(FileError) -> Recipe {
     let reference = try reference(name)
     guard FileKind.of(reference) != .absent else {
       let names = try entries().prefix(20).map(\.name).joined(separator: ", ")
-      throw CheckpointError(
+      throw FileError(
         .missing, path, field: name,
         "is not in the store; it has: \(names.isEmpty ? "nothing" : names)")
     }
@@ -235,7 +236,7 @@ public struct CheckpointStore {
   // MARK: Pulling
 
   /// Makes the checkpoint of a name at `directory`, which must not exist yet: byte by byte what was pushed.
-  public func pull(_ name: String, to directory: String) throws(CheckpointError) {
+  public func pull(_ name: String, to directory: String) throws(FileError) {
     try PieceSources(folders: [folder]).assemble(try recipe(of: name), at: directory)
   }
 }

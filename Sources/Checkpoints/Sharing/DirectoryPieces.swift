@@ -1,3 +1,5 @@
+import Files
+
 /// A directory of files, cut into the pieces of its ``Recipe``.
 struct DirectoryPieces {
   let path: String
@@ -7,8 +9,8 @@ struct DirectoryPieces {
 
   /// Reads and hashes all files of `path`.
   ///
-  /// - Throws: ``CheckpointError`` where a file is not what the directory's manifest says, if it has one.
-  init(hashing path: String, threads: Int? = nil) throws(CheckpointError) {
+  /// - Throws: ``FileError`` where a file is not what the directory's manifest says, if it has one.
+  init(hashing path: String, threads: Int? = nil) throws(FileError) {
     let name = SiblingName.name(ofDirectory: path)
     guard FileKind.of(path + "/" + CheckpointManifest.fileName) == .file else {
       // A directory of the Hub's cache is made of links; what is hidden in it is not the model's.
@@ -25,7 +27,7 @@ struct DirectoryPieces {
 
   /// Believes the manifest of `path` what its files and tensors hash to, if it has one: what is made of them has to be
   /// hashed.
-  init(believing path: String) throws(CheckpointError) {
+  init(believing path: String) throws(FileError) {
     let name = SiblingName.name(ofDirectory: path)
     guard FileKind.of(path + "/" + CheckpointManifest.fileName) == .file else {
       try self.init(hashing: path)
@@ -42,7 +44,7 @@ struct DirectoryPieces {
 
   private init(
     _ path: String, name: String, _ files: [CheckpointManifest.File]
-  ) throws(CheckpointError) {
+  ) throws(FileError) {
     self.path = path
     var places: [String: (String, Range<Int>)] = [:]
     var list: [Recipe.File] = []
@@ -63,7 +65,7 @@ struct DirectoryPieces {
         add(try SHA256.digest(of: open, header), header, nil, .bytes)
         for entry in entries {
           guard let hash = hashes[entry.name] else {
-            throw CheckpointError(
+            throw FileError(
               .data, whole, field: entry.name, "is not among the tensors of the manifest")
           }
           add(hash, entry.byteRange, entry.name, ElementKind(entry.elementType))
@@ -83,7 +85,7 @@ struct DirectoryPieces {
   /// The piece of a hash, or some of its bytes; nil if the directory has none.
   func reader(
     of hash: String, part: Range<Int>? = nil
-  ) throws(CheckpointError) -> (any BlockReader)? {
+  ) throws(FileError) -> (any BlockReader)? {
     guard let place = places[hash] else { return nil }
     let start = place.range.lowerBound
     let range = part.map { start + $0.lowerBound..<start + $0.upperBound } ?? place.range

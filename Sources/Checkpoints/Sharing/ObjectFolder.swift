@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A folder of pieces, each in a file named by its hash: `objects/3f/a2…`.
@@ -30,18 +31,18 @@ struct ObjectFolder {
   ///   - open: Opens the piece. It is hashed as it is read.
   ///   - base: What it may be stored as a change of; if that does not hash to its name, it is not.
   /// - Returns: The bytes of its file, whoever wrote it.
-  /// - Throws: ``CheckpointError`` of code `data` where the piece does not hash to its name.
+  /// - Throws: ``FileError`` of code `data` where the piece does not hash to its name.
   func add(
     _ piece: Recipe.Piece, over base: Base? = nil,
-    _ open: () throws(CheckpointError) -> any BlockReader
-  ) throws(CheckpointError) -> Int {
+    _ open: () throws(FileError) -> any BlockReader
+  ) throws(FileError) -> Int {
     let path = path(of: piece.sha256)
     if contains(piece.sha256) { return try OpenFile(reading: path).size() }
     try FileTree.makeDirectory(SiblingName(path).parent)
     let partial = SiblingName.partial(of: path)
     defer { unsafe unlink(partial) }
     let written: (byteCount: Int, hash: String, baseHash: String?)
-    do throws(CheckpointError) {
+    do throws(FileError) {
       written = try StoredObject.write(
         try open(), piece.kind, over: base.map { ($0.hash, $0.depth, $0.reader) }, to: partial)
     } catch {
@@ -49,7 +50,7 @@ struct ObjectFolder {
       return try add(piece, open)
     }
     guard written.hash == piece.sha256 else {
-      throw CheckpointError(
+      throw FileError(
         .data, path, field: piece.tensor, "was changed while it was read; leave the files alone")
     }
     if let base, written.baseHash != base.hash { return try add(piece, open) }
@@ -60,7 +61,7 @@ struct ObjectFolder {
   /// Gives a whole file its name.
   ///
   /// - Returns: Whether nobody else had done it.
-  static func publish(_ partial: String, at path: String) throws(CheckpointError) -> Bool {
+  static func publish(_ partial: String, at path: String) throws(FileError) -> Bool {
     if unsafe link(partial, path) == 0 {
       try CheckpointDirectory.syncDirectory(SiblingName(path).parent)
       return true
@@ -94,24 +95,24 @@ struct PieceSources {
   /// Opens a piece.
   ///
   /// - Parameter hops: How many objects may be followed from one to the next.
-  /// - Throws: ``CheckpointError`` of code `missing` if it is nowhere.
+  /// - Throws: ``FileError`` of code `missing` if it is nowhere.
   func reader(
     of hash: String, hops: Int = StoredObject.hopLimit
-  ) throws(CheckpointError) -> any BlockReader {
+  ) throws(FileError) -> any BlockReader {
     for directory in directories {
       if let reader = try directory.reader(of: hash) { return reader }
     }
     for folder in folders where folder.contains(hash) {
       let path = folder.path(of: hash)
       guard hops > 0 else {
-        throw CheckpointError(.data, path, "is stacked on too many objects, or on itself")
+        throw FileError(.data, path, "is stacked on too many objects, or on itself")
       }
-      return try ObjectReader(path) { (base) throws(CheckpointError) in
+      return try ObjectReader(path) { (base) throws(FileError) in
         try reader(of: base, hops: hops - 1)
       }
     }
     let places = directories.map(\.path) + folders.map(\.path)
-    throw CheckpointError(
+    throw FileError(
       .missing, places.joined(separator: " and "), "there is no piece \(hash.prefix(16))…")
   }
 
@@ -119,16 +120,16 @@ struct PieceSources {
   ///
   /// Every piece and every file is hashed as it is written. Memory: some blocks of 4 MiB.
   ///
-  /// - Throws: ``CheckpointError`` of code `data` where a piece is not what its name says, or a file does not come out as
+  /// - Throws: ``FileError`` of code `data` where a piece is not what its name says, or a file does not come out as
   ///   the recipe has it.
-  func assemble(_ recipe: Recipe, at path: String) throws(CheckpointError) {
+  func assemble(_ recipe: Recipe, at path: String) throws(FileError) {
     try CheckpointDirectory.assemble(at: path, neededBytes: recipe.byteCount) {
-      (partial) throws(CheckpointError) in
+      (partial) throws(FileError) in
       for file in recipe.files {
         let name = partial + "/" + file.name
         try FileTree.makeDirectory(SiblingName(name).parent)
         guard try write(file, to: name) == file.sha256 else {
-          throw CheckpointError(
+          throw FileError(
             .data, path, field: file.name, "does not come out as its recipe says")
         }
       }
@@ -140,14 +141,14 @@ struct PieceSources {
   }
 
   /// Writes a file out of its pieces; returns its SHA-256.
-  private func write(_ file: Recipe.File, to path: String) throws(CheckpointError) -> String {
+  private func write(_ file: Recipe.File, to path: String) throws(FileError) -> String {
     let output = try OpenFile(creating: path)
     var hash = SHA256()
     var offset = 0
     for piece in file.pieces {
       let reader = try reader(of: piece.sha256)
       guard reader.byteCount == piece.byteCount else {
-        throw CheckpointError(
+        throw FileError(
           .data, place(of: piece.sha256), field: piece.tensor ?? file.name,
           "has \(reader.byteCount) bytes, the recipe says \(piece.byteCount)")
       }
@@ -161,7 +162,7 @@ struct PieceSources {
         offset += block.count
       }
       guard pieceHash.finish() == piece.sha256 else {
-        throw CheckpointError(
+        throw FileError(
           .data, place(of: piece.sha256), field: piece.tensor ?? file.name,
           "the piece \(piece.sha256.prefix(16))… is not what its name says: it was changed")
       }

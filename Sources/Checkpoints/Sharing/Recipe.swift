@@ -1,3 +1,5 @@
+package import Files
+
 /// What a checkpoint directory is made of: its files, and the pieces of each in their order, by their hashes.
 ///
 /// A safetensors file is its header and its tensors; any other file is one piece.
@@ -60,18 +62,18 @@ package struct Recipe: Sendable, Equatable {
 
   // MARK: Text
 
-  init(path: String) throws(CheckpointError) {
+  init(path: String) throws(FileError) {
     try self.init(parsing: WholeFile.read(path, limit: Self.byteLimit), path: path)
   }
 
   /// Reads a recipe of any origin.
   ///
-  /// - Throws: ``CheckpointError`` of code `data` with the file whose entry is wrong: among them names that lead out of
+  /// - Throws: ``FileError`` of code `data` with the file whose entry is wrong: among them names that lead out of
   ///   the directory.
-  package init(parsing bytes: [UInt8], path: String) throws(CheckpointError) {
+  package init(parsing bytes: [UInt8], path: String) throws(FileError) {
     let root = try JSONValue(parsing: bytes, path: path)
-    func wrong(_ field: String, _ message: String) -> CheckpointError {
-      CheckpointError(.data, path, field: field, message)
+    func wrong(_ field: String, _ message: String) -> FileError {
+      FileError(.data, path, field: field, message)
     }
     guard root["format"]?.string == Self.formatName, root["format_version"]?.int == 1 else {
       throw wrong("format", "is not ‘\(Self.formatName)’, version 1")

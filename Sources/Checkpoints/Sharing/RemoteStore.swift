@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A ``CheckpointStore`` on another machine, reached by `ssh` and copied by `rsync`.
@@ -12,11 +13,11 @@ struct RemoteStore: Sendable {
   private let folder: String
   private let cache: String
 
-  init(host: String, folder: String) throws(CheckpointError) {
+  init(host: String, folder: String) throws(FileError) {
     guard !host.isEmpty, !host.hasPrefix("-"), !folder.isEmpty, !folder.hasPrefix(":"),
       !folder.hasPrefix("//")
     else {
-      throw CheckpointError(
+      throw FileError(
         .data, "\(host):\(folder)", "is not HOST:FOLDER; other forms of addresses are not known")
     }
     self.host = host
@@ -32,15 +33,15 @@ struct RemoteStore: Sendable {
   private var address: String { "\(host):\(folder)" }
   private var objects: ObjectFolder { ObjectFolder(in: cache) }
 
-  func entries() throws(CheckpointError) -> [CheckpointStore.Entry] {
-    try withRecipes { (store) throws(CheckpointError) in try store.entries() }
+  func entries() throws(FileError) -> [CheckpointStore.Entry] {
+    try withRecipes { (store) throws(FileError) in try store.entries() }
   }
 
   func push(
     _ directory: String, as name: String, parent: String?
-  ) throws(CheckpointError) -> CheckpointStore.Push {
+  ) throws(FileError) -> CheckpointStore.Push {
     try prepare()
-    return try withRecipes { (store) throws(CheckpointError) in
+    return try withRecipes { (store) throws(FileError) in
       let known = Set(
         try ssh("cd \(quoted(folder))/\(ObjectFolder.name) && find . -type f")
           .split(separator: "\n").map { String($0.dropFirst(2).filter { $0 != "/" }) })
@@ -71,11 +72,11 @@ struct RemoteStore: Sendable {
     }
   }
 
-  func pull(_ name: String, to directory: String) throws(CheckpointError) {
-    try withRecipes { (store) throws(CheckpointError) in
+  func pull(_ name: String, to directory: String) throws(FileError) {
+    try withRecipes { (store) throws(FileError) in
       let recipe = try store.recipe(of: name)
       try fetch(Set(recipe.distinctPieces.map(\.sha256)))
-      do throws(CheckpointError) {
+      do throws(FileError) {
         try store.pull(name, to: directory)
       } catch {
         // A piece that is broken here is fetched anew the next time.
@@ -90,7 +91,7 @@ struct RemoteStore: Sendable {
   // MARK: Copying
 
   /// Makes the other folder a store, if it is none and empty.
-  private func prepare() throws(CheckpointError) {
+  private func prepare() throws(FileError) {
     let mark = quoted("\(folder)/\(CheckpointStore.markName)")
     let text = try ssh(
       "if test -e \(mark); then cat \(mark); else ls -A \(quoted(folder)) 2>/dev/null; fi; true")
@@ -100,7 +101,7 @@ struct RemoteStore: Sendable {
       try rsync(["--ignore-existing", cache + "/" + CheckpointStore.markName, address + "/"])
     } else {
       guard text.hasPrefix("{") else {
-        throw CheckpointError(
+        throw FileError(
           .data, address, "is no store and not empty; give a folder of its own")
       }
       try CheckpointStore.checkMark(Array(text.utf8), path: address)
@@ -109,8 +110,8 @@ struct RemoteStore: Sendable {
 
   /// Calls `body` with a store of the cache's objects and of the recipes that the other side has now.
   private func withRecipes<Result>(
-    _ body: (CheckpointStore) throws(CheckpointError) -> Result
-  ) throws(CheckpointError) -> Result {
+    _ body: (CheckpointStore) throws(FileError) -> Result
+  ) throws(FileError) -> Result {
     try FileTree.makeDirectory(cache)
     let text = try ssh("cat \(quoted("\(folder)/\(CheckpointStore.markName)"))")
     try CheckpointStore.checkMark(Array(text.utf8), path: address)
@@ -125,7 +126,7 @@ struct RemoteStore: Sendable {
   }
 
   /// Fetches objects that the cache does not have, and those that they are changes of.
-  private func fetch(_ hashes: Set<String>) throws(CheckpointError) {
+  private func fetch(_ hashes: Set<String>) throws(FileError) {
     var wanted = hashes
     // What an object is a change of is known when it has come.
     for _ in 0...StoredObject.hopLimit where !wanted.isEmpty {
@@ -144,7 +145,7 @@ struct RemoteStore: Sendable {
   /// Objects of the cache and all that they are changes of, without those that are known on the other side.
   private func stacks(
     of hashes: [String], without known: Set<String>
-  ) throws(CheckpointError) -> [String] {
+  ) throws(FileError) -> [String] {
     var all: Set<String> = []
     for hash in hashes {
       var next: String? = hash
@@ -156,7 +157,7 @@ struct RemoteStore: Sendable {
   }
 
   /// What an object of the cache is a change of; nil for a piece compressed by itself.
-  private func base(of hash: String) throws(CheckpointError) -> String? {
+  private func base(of hash: String) throws(FileError) -> String? {
     let path = objects.path(of: hash)
     let bytes = try OpenFile(reading: path).read(StoredObject.headerBytes, at: 0)
     return try StoredObject.Header(parsing: bytes, path: path).base
@@ -177,12 +178,12 @@ struct RemoteStore: Sendable {
   }
 
   @discardableResult
-  private func ssh(_ command: String) throws(CheckpointError) -> String {
+  private func ssh(_ command: String) throws(FileError) -> String {
     try run("ssh", ["-o", "BatchMode=yes", "-o", "ServerAliveInterval=15", host, command])
   }
 
   /// Copies some files of one folder to another.
-  private func rsync(_ files: [String], _ arguments: [String]) throws(CheckpointError) {
+  private func rsync(_ files: [String], _ arguments: [String]) throws(FileError) {
     if files.isEmpty { return }
     try FileTree.makeDirectory(objects.path)
     let list = cache + "/.files-\(UInt64.random(in: 0 ... .max))"
@@ -191,7 +192,7 @@ struct RemoteStore: Sendable {
     try rsync(["--files-from=\(list)"] + arguments)
   }
 
-  private func rsync(_ arguments: [String]) throws(CheckpointError) {
+  private func rsync(_ arguments: [String]) throws(FileError) {
     try run(
       "rsync",
       [
@@ -202,7 +203,7 @@ struct RemoteStore: Sendable {
 
   /// Runs a program and waits for it; its last line on standard error is the error's.
   @discardableResult
-  private func run(_ program: String, _ arguments: [String]) throws(CheckpointError) -> String {
+  private func run(_ program: String, _ arguments: [String]) throws(FileError) -> String {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = [program] + arguments
@@ -217,7 +218,7 @@ struct RemoteStore: Sendable {
     do {
       try process.run()
     } catch {
-      throw CheckpointError(.io, address, "\(program) cannot be run: \(error); install it")
+      throw FileError(.io, address, "\(program) cannot be run: \(error); install it")
     }
     var data = Data()
     while data.count <= Self.outputLimit {
@@ -228,14 +229,14 @@ struct RemoteStore: Sendable {
     if data.count > Self.outputLimit { process.terminate() }
     process.waitUntilExit()
     guard data.count <= Self.outputLimit else {
-      throw CheckpointError(.data, address, "\(program) says more than \(Self.outputLimit) bytes")
+      throw FileError(.data, address, "\(program) says more than \(Self.outputLimit) bytes")
     }
     guard process.terminationStatus == 0 else {
       let said = (try? String(contentsOfFile: errors, encoding: .utf8)) ?? ""
       let line = said.split(separator: "\n").last.map { ": " + $0 } ?? ""
       let advice =
         process.terminationStatus == 127 ? "; install it" : "; run it again to go on"
-      throw CheckpointError(
+      throw FileError(
         .io, address, "\(program) ended with \(process.terminationStatus)\(line)\(advice)")
     }
     return String(decoding: data, as: UTF8.self)

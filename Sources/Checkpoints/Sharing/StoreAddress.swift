@@ -1,3 +1,5 @@
+public import Files
+
 /// A store, wherever it is.
 public struct StoreAddress: Sendable {
   private enum Place {
@@ -9,7 +11,7 @@ public struct StoreAddress: Sendable {
 
   /// - Parameter text: A folder, or `HOST:FOLDER` for one that ssh reaches. A folder with a colon in its name is written
   ///   with a `/` before it: `./a:b`.
-  public init(_ text: String) throws(CheckpointError) {
+  public init(_ text: String) throws(FileError) {
     if let colon = text.firstIndex(of: ":"), !text[..<colon].contains("/") {
       place = .remote(
         try RemoteStore(
@@ -22,7 +24,7 @@ public struct StoreAddress: Sendable {
   /// See ``CheckpointStore/push(_:as:parent:)``.
   public func push(
     _ directory: String, as name: String, parent: String? = nil
-  ) throws(CheckpointError) -> CheckpointStore.Push {
+  ) throws(FileError) -> CheckpointStore.Push {
     switch place {
     case .folder(let path):
       try CheckpointStore(path, creating: true).push(directory, as: name, parent: parent)
@@ -31,14 +33,14 @@ public struct StoreAddress: Sendable {
   }
 
   /// See ``CheckpointStore/pull(_:to:)``.
-  public func pull(_ name: String, to directory: String) throws(CheckpointError) {
+  public func pull(_ name: String, to directory: String) throws(FileError) {
     switch place {
     case .folder(let path): try CheckpointStore(path).pull(name, to: directory)
     case .remote(let store): try store.pull(name, to: directory)
     }
   }
 
-  public func entries() throws(CheckpointError) -> [CheckpointStore.Entry] {
+  public func entries() throws(FileError) -> [CheckpointStore.Entry] {
     switch place {
     case .folder(let path): try CheckpointStore(path).entries()
     case .remote(let store): try store.entries()

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A piece of a checkpoint in a file of its own, compressed by itself or as what it changes in another piece.
@@ -29,16 +30,16 @@ enum StoredObject {
       return bytes
     }
 
-    /// - Throws: ``CheckpointError`` of code `data` where the bytes are no header that could have been written.
-    init(parsing bytes: [UInt8], path: String) throws(CheckpointError) {
+    /// - Throws: ``FileError`` of code `data` where the bytes are no header that could have been written.
+    init(parsing bytes: [UInt8], path: String) throws(FileError) {
       guard bytes.count == StoredObject.headerBytes, bytes.starts(with: StoredObject.mark) else {
-        throw CheckpointError(.data, path, "is no object of a store, or of another version")
+        throw FileError(.data, path, "is no object of a store, or of another version")
       }
       let length = bytes[8..<16].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
       let (width, depth) = (Int(bytes[16]), Int(bytes[18]))
       guard let byteCount = Int(exactly: length), [1, 2, 4, 8].contains(width), bytes[17] <= 1,
         depth <= StoredObject.depthLimit, bytes[19] <= 1, (bytes[19] == 1) == (depth > 0)
-      else { throw CheckpointError(.data, path, "has a header that no object has") }
+      else { throw FileError(.data, path, "has a header that no object has") }
       self.init(
         byteCount: byteCount, kind: ElementKind(width: width, isFloat: bytes[17] == 1),
         depth: depth, base: depth > 0 ? Hexadecimal.text(Array(bytes[32...])) : nil)
@@ -59,7 +60,7 @@ enum StoredObject {
   static func write(
     _ piece: any BlockReader, _ kind: ElementKind,
     over base: (hash: String, depth: Int, reader: any BlockReader)? = nil, to path: String
-  ) throws(CheckpointError) -> (byteCount: Int, hash: String, baseHash: String?) {
+  ) throws(FileError) -> (byteCount: Int, hash: String, baseHash: String?) {
     let file = try OpenFile(creating: path)
     let header = Header(
       byteCount: piece.byteCount, kind: kind, depth: base.map { $0.depth + 1 } ?? 0,
@@ -97,15 +98,15 @@ final class ObjectReader: BlockReader {
 
   /// - Parameter find: Opens the piece of a hash, which the object at `path` is a change of.
   init(
-    _ path: String, find: (String) throws(CheckpointError) -> any BlockReader
-  ) throws(CheckpointError) {
+    _ path: String, find: (String) throws(FileError) -> any BlockReader
+  ) throws(FileError) {
     file = try OpenFile(reading: path)
     header = try StoredObject.Header(
       parsing: file.read(StoredObject.headerBytes, at: 0), path: path)
     if let hash = header.base {
       let base = try find(hash)
       guard base.byteCount == header.byteCount else {
-        throw CheckpointError(.data, path, "is a change of a piece of another length, \(hash)")
+        throw FileError(.data, path, "is a change of a piece of another length, \(hash)")
       }
       self.base = base
     } else {
@@ -113,7 +114,7 @@ final class ObjectReader: BlockReader {
     }
   }
 
-  func next() throws(CheckpointError) -> [UInt8] {
+  func next() throws(FileError) -> [UInt8] {
     let count = min(blockBytes, header.byteCount - done)
     if count == 0 { return [] }
     let below = try base?.next()
@@ -121,10 +122,10 @@ final class ObjectReader: BlockReader {
     let length = prefix.reversed().reduce(0) { $0 << 8 | Int($1) }
     // Planes that do not shrink are stored as they are, each with 5 bytes before it.
     guard prefix.count == 4, length <= count + 64 else {
-      throw CheckpointError(.data, file.path, "is cut short, or has a block of \(length) bytes")
+      throw FileError(.data, file.path, "is cut short, or has a block of \(length) bytes")
     }
     let encoded = try file.read(length, at: offset + 4)
-    guard encoded.count == length else { throw CheckpointError(.data, file.path, "is cut short") }
+    guard encoded.count == length else { throw FileError(.data, file.path, "is cut short") }
     offset += 4 + length
     done += count
     return try BytePlanes.decode(

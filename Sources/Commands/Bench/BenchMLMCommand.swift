@@ -3,6 +3,7 @@ import Configuration
 import Corpus
 import Foundation
 import Tensors
+import Tokenizers
 import Training
 
 /// `isogloss bench mlm`: the speed of a step of masked language modelling.

@@ -2,6 +2,7 @@ import Configuration
 import Corpus
 import Foundation
 import Tensors
+import Tokenizers
 import Training
 
 /// `isogloss bench predict`: words a second of tagging.

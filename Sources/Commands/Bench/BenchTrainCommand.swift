@@ -3,6 +3,7 @@ import Configuration
 import Corpus
 import Foundation
 import Tensors
+import Tokenizers
 import Training
 
 /// `isogloss bench train`: the speed of a training step.

@@ -1,6 +1,7 @@
 import Configuration
 import Corpus
 import Foundation
+import Tokenizers
 import Training
 
 /// `isogloss data pack`: text in, shards of token ids out.

@@ -1,6 +1,7 @@
 import Configuration
 import Corpus
 import Foundation
+import Tokenizers
 import Training
 
 /// `isogloss sample`: synthetic corpora, made and not copied.

@@ -1,6 +1,8 @@
 import Configuration
 import Corpus
+import Files
 import Foundation
+import Tokenizers
 import Training
 
 /// `isogloss tokenizer …`: ids of lines of text, and lines on which two tokenizers differ.

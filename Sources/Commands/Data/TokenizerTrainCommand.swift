@@ -1,6 +1,7 @@
 import Configuration
 import Corpus
 import Foundation
+import Tokenizers
 import Training
 
 /// `isogloss tokenizer train`: a SentencePiece tokenizer of many languages, in XLM-R's layout.

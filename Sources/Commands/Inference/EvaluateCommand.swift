@@ -3,6 +3,7 @@ import Configuration
 import Corpus
 import Foundation
 import Tensors
+import Tokenizers
 import Training
 
 /// `isogloss evaluate`: scores of a checkpoint on tagged files.

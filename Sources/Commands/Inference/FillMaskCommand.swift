@@ -1,7 +1,9 @@
 import Configuration
 import Corpus
+import Files
 import Foundation
 import Tensors
+import Tokenizers
 import Training
 
 /// `isogloss fill-mask`: what a masked language model guesses behind the masks of lines of text.

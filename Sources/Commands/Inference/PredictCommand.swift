@@ -1,8 +1,10 @@
 import Checkpoints
 import Configuration
 import Corpus
+import Files
 import Foundation
 import Tensors
+import Tokenizers
 import Training
 
 /// `isogloss predict`: CoNLL in, CoNLL out.

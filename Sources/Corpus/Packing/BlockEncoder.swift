@@ -1,3 +1,6 @@
+import Files
+import Tokenizers
+
 /// A line of a block and what became of it.
 struct BlockLine {
   enum Kind {
@@ -37,9 +40,9 @@ struct BlockEncoder {
   /// Encodes the lines of a block.
   ///
   /// - Parameter duplicates: The ordinals of lines to leave out, in order.
-  /// - Throws: ``CorpusError`` of code `data` that names file and line, for text that is not UTF-8 and for
+  /// - Throws: ``FileError`` of code `data` that names file and line, for text that is not UTF-8 and for
   ///   a line that is too long.
-  mutating func encode(_ block: TextBlock, without duplicates: [Int]) throws(CorpusError)
+  mutating func encode(_ block: TextBlock, without duplicates: [Int]) throws(FileError)
     -> EncodedBlock
   {
     try block.validate()
@@ -131,22 +134,22 @@ struct LinesOfBlock {
 
 extension TextBlock {
   /// Sees to it that the text is UTF-8 and no line too long.
-  func validate() throws(CorpusError) {
+  func validate() throws(FileError) {
     do throws(UTF8.ValidationError) {
       _ = try UTF8Span(validating: bytes.span)
     } catch {
       let offset = error.byteOffsets.lowerBound
       let lines = bytes[..<offset].reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
       let byte = String(bytes[offset], radix: 16, uppercase: true)
-      throw CorpusError(
+      throw FileError(
         .data, path, line: start.line + lines + 1,
         "byte 0x\(byte) at offset \(start.offset + offset) of the text is not UTF-8; convert the file to UTF-8, for example with iconv"
       )
     }
-    guard bytes.count > TextBlocks.lineByteLimit else { return }
+    guard bytes.count > TextStream.lineByteLimit else { return }
     var lines = LinesOfBlock(self)
     while let line = lines.next() {
-      guard line.text.count > TextBlocks.lineByteLimit else { continue }
+      guard line.text.count > TextStream.lineByteLimit else { continue }
       throw TextBlocks.longLine(path, start.line + line.ordinal - start.ordinal + 1)
     }
   }

@@ -1,4 +1,4 @@
-import CCrypto
+import Files
 
 /// Finds the lines that were there before, in memory that does not grow with the text.
 ///
@@ -21,15 +21,15 @@ enum DuplicateLines {
   /// Writes the ordinals of the lines to leave out, in order, to the directory's file of duplicates.
   static func find(
     _ plan: PackingPlan, to place: PackingDirectory,
-    event: (PackingEvent) throws(CorpusError) -> Void
-  ) throws(CorpusError) {
+    event: (PackingEvent) throws(FileError) -> Void
+  ) throws(FileError) {
     try place.removeSorting()
     try OutputFile.makeDirectory(place.sorting)
     let hashes = ExternalSorter<HashRecord>(place.sorting + "/hashes", plan.sorting)
     try hash(plan, into: hashes, event: event)
     let ordinals = ExternalSorter<Int>(place.sorting + "/ordinals", plan.sorting)
     var last: HashRecord?
-    try hashes.drain { (record) throws(CorpusError) in
+    try hashes.drain { (record) throws(FileError) in
       if let last, last.high == record.high, last.low == record.low {
         try ordinals.add(record.ordinal)
       } else {
@@ -38,7 +38,7 @@ enum DuplicateLines {
     }
     let partial = place.sorting + "/duplicates"
     let file = try RecordWriter<Int>(partial, bufferBytes: plan.sorting.fileBytes)
-    try ordinals.drain { (ordinal) throws(CorpusError) in try file.add(ordinal) }
+    try ordinals.drain { (ordinal) throws(FileError) in try file.add(ordinal) }
     try file.finish()
     try OutputFile.rename(partial, to: place.duplicates)
     try place.removeSorting()
@@ -46,13 +46,13 @@ enum DuplicateLines {
 
   private static func hash(
     _ plan: PackingPlan, into sorter: ExternalSorter<HashRecord>,
-    event: (PackingEvent) throws(CorpusError) -> Void
-  ) throws(CorpusError) {
+    event: (PackingEvent) throws(FileError) -> Void
+  ) throws(FileError) {
     var report = PackingProgress(
       phase: .hashing, language: plan.language, bytes: 0, lines: 0, tokens: 0, share: 0)
     let pass = TextPass(plan, from: TextPosition()) {
-      let hasher = LineHasher()
-      return { (block, _) throws(CorpusError) in
+      let hasher = ShortSHA256()
+      return { (block, _) throws(FileError) in
         try block.validate()
         var records: [HashRecord] = []
         records.reserveCapacity(block.lineCount)
@@ -76,50 +76,18 @@ enum DuplicateLines {
   }
 }
 
-/// The first 128 bits of the SHA-256 of lines, by OpenSSL (`EVP_Digest…`); for one thread.
-@safe private final class LineHasher {
-  private let context: OpaquePointer
-  private let algorithm: OpaquePointer
-  private var digest = [UInt8](repeating: 0, count: 32)
-
-  init() {
-    guard let context = unsafe EVP_MD_CTX_new(), let algorithm = unsafe EVP_sha256() else {
-      preconditionFailure("OpenSSL offers no SHA-256")
-    }
-    unsafe self.context = unsafe context
-    unsafe self.algorithm = unsafe algorithm
-  }
-
-  deinit { unsafe EVP_MD_CTX_free(context) }
-
-  func hash(_ bytes: Span<UInt8>) -> (high: UInt64, low: UInt64) {
-    let isDone = unsafe bytes.withUnsafeBufferPointer { bytes in
-      unsafe digest.withUnsafeMutableBufferPointer { digest in
-        unsafe EVP_DigestInit_ex(context, algorithm, nil) == 1
-          && EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1
-          && EVP_DigestFinal_ex(context, digest.baseAddress, nil) == 1
-      }
-    }
-    precondition(isDone, "OpenSSL failed to hash \(bytes.count) bytes")
-    func word(_ start: Int) -> UInt64 {
-      digest[start..<(start + 8)].reduce(0) { $0 << 8 | UInt64($1) }
-    }
-    return (word(0), word(8))
-  }
-}
-
 /// The ordinals of the lines to leave out, read as they are needed.
 final class DuplicateList {
   private let reader: RecordReader<Int>
 
   /// Opens the file of duplicates at the first one that is at least `ordinal`.
-  init(_ path: String, from ordinal: Int) throws(CorpusError) {
+  init(_ path: String, from ordinal: Int) throws(FileError) {
     reader = try RecordReader(path, bufferBytes: 1 << 16)
     try reader.skip { $0 < ordinal }
   }
 
   /// The ordinals below `ordinal` that were not given before.
-  func next(below ordinal: Int) throws(CorpusError) -> [Int] {
+  func next(below ordinal: Int) throws(FileError) -> [Int] {
     var found: [Int] = []
     while let first = reader.head, first < ordinal {
       found.append(first)

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// What sorting on the disk may use.
@@ -30,20 +31,20 @@ final class ExternalSorter<Record: Comparable & BitwiseCopyable> {
     records.reserveCapacity(capacity)
   }
 
-  func add(_ record: Record) throws(CorpusError) {
+  func add(_ record: Record) throws(FileError) {
     records.append(record)
     if records.count == capacity { try writeRun() }
   }
 
   /// Gives all records to `body`, in order; the files are removed.
-  func drain(_ body: (Record) throws(CorpusError) -> Void) throws(CorpusError) {
+  func drain(_ body: (Record) throws(FileError) -> Void) throws(FileError) {
     if !records.isEmpty { try writeRun() }
     records = []
     while runs.count > bounds.openFiles {
       let merged = Array(runs.prefix(bounds.openFiles))
       let run = nextName()
       let file = try RecordWriter<Record>(run, bufferBytes: bounds.fileBytes)
-      try merge(merged) { (record) throws(CorpusError) in try file.add(record) }
+      try merge(merged) { (record) throws(FileError) in try file.add(record) }
       try file.finish()
       runs.removeFirst(merged.count)
       runs.append(run)
@@ -57,7 +58,7 @@ final class ExternalSorter<Record: Comparable & BitwiseCopyable> {
     return "\(path)-\(made)"
   }
 
-  private func writeRun() throws(CorpusError) {
+  private func writeRun() throws(FileError) {
     records.sort()
     let run = nextName()
     let file = try RecordWriter<Record>(run, bufferBytes: bounds.fileBytes)
@@ -68,8 +69,8 @@ final class ExternalSorter<Record: Comparable & BitwiseCopyable> {
   }
 
   private func merge(
-    _ runs: [String], _ body: (Record) throws(CorpusError) -> Void
-  ) throws(CorpusError) {
+    _ runs: [String], _ body: (Record) throws(FileError) -> Void
+  ) throws(FileError) {
     // A heap: the reader with the least head is first, and none is less than the one at half its index.
     var heap: [(head: Record, reader: RecordReader<Record>)] = []
     for run in runs {
@@ -108,24 +109,24 @@ final class RecordWriter<Record: BitwiseCopyable> {
   private var buffer: [Record] = []
   private let capacity: Int
 
-  init(_ path: String, bufferBytes: Int) throws(CorpusError) {
+  init(_ path: String, bufferBytes: Int) throws(FileError) {
     file = try OutputFile(path)
     capacity = max(1, bufferBytes / MemoryLayout<Record>.stride)
     buffer.reserveCapacity(capacity)
   }
 
-  func add(_ record: Record) throws(CorpusError) {
+  func add(_ record: Record) throws(FileError) {
     buffer.append(record)
     if buffer.count == capacity { try flush() }
   }
 
   /// Returns when all is on the disk.
-  func finish() throws(CorpusError) {
+  func finish() throws(FileError) {
     try flush()
     try file.synchronize()
   }
 
-  private func flush() throws(CorpusError) {
+  private func flush() throws(FileError) {
     let records = buffer
     try file.write(records: records.span)
     buffer.removeAll(keepingCapacity: true)
@@ -134,7 +135,7 @@ final class RecordWriter<Record: BitwiseCopyable> {
 
 /// Reads what a ``RecordWriter`` wrote, in order.
 final class RecordReader<Record: BitwiseCopyable> {
-  private let file: OpenedFile
+  private let file: OpenFile
   private let capacity: Int
   private var buffer: [Record] = []
   private var index = 0
@@ -142,18 +143,18 @@ final class RecordReader<Record: BitwiseCopyable> {
   /// The next record; nil at the end.
   private(set) var head: Record?
 
-  init(_ path: String, bufferBytes: Int) throws(CorpusError) {
-    file = try OpenedFile(path)
+  init(_ path: String, bufferBytes: Int) throws(FileError) {
+    file = try OpenFile(input: path)
     capacity = max(1, bufferBytes / MemoryLayout<Record>.stride)
-    let size = try file.byteCount()
+    let size = try file.size()
     guard size % MemoryLayout<Record>.stride == 0 else {
-      throw CorpusError(.data, path, "has \(size) bytes, and was cut; remove it and start again")
+      throw FileError(.data, path, "has \(size) bytes, and was cut; remove it and start again")
     }
     try advance()
   }
 
   /// Steps to the next record.
-  func advance() throws(CorpusError) {
+  func advance() throws(FileError) {
     if index == buffer.count {
       buffer = try file.records(place, capacity)
       place += buffer.count * MemoryLayout<Record>.stride
@@ -165,16 +166,16 @@ final class RecordReader<Record: BitwiseCopyable> {
   }
 
   /// Steps over the first records, those that are as told.
-  func skip(while isSkipped: (Record) -> Bool) throws(CorpusError) {
+  func skip(while isSkipped: (Record) -> Bool) throws(FileError) {
     while let head, isSkipped(head) { try advance() }
   }
 }
 
 extension OutputFile {
-  func write<Record: BitwiseCopyable>(records: Span<Record>) throws(CorpusError) {
-    var failure: CorpusError?
+  func write<Record: BitwiseCopyable>(records: Span<Record>) throws(FileError) {
+    var failure: FileError?
     unsafe records.withUnsafeBytes { bytes in
-      do throws(CorpusError) {
+      do throws(FileError) {
         let span = unsafe Span<UInt8>(_unsafeBytes: bytes)
         try write(span)
       } catch {
@@ -185,13 +186,13 @@ extension OutputFile {
   }
 }
 
-extension OpenedFile {
+extension OpenFile {
   /// At most `count` records from a place on: fewer at the end of the file.
-  func records<Record: BitwiseCopyable>(_ place: Int, _ count: Int) throws(CorpusError)
+  func records<Record: BitwiseCopyable>(_ place: Int, _ count: Int) throws(FileError)
     -> [Record]
   {
     let stride = MemoryLayout<Record>.stride
-    let bytes = try bytes(place, count * stride)
+    let bytes = try read(count * stride, at: place)
     let whole = bytes.count / stride
     return unsafe [Record](unsafeUninitializedCapacity: whole) { records, written in
       unsafe bytes.withUnsafeBytes { bytes in

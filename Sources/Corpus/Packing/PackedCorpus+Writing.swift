@@ -1,4 +1,6 @@
+package import Files
 import Foundation
+package import Tokenizers
 
 extension PackedCorpus {
   /// Writes documents that are ids already, each a list of lines, without the ids that end them.
@@ -6,11 +8,11 @@ extension PackedCorpus {
   /// For texts that are made in memory; `directory` must not be there.
   ///
   /// - Parameter shardTokens: After how many ids a shard ends with its line.
-  /// - Throws: ``CorpusError`` of code `io`.
+  /// - Throws: ``FileError`` of code `io`.
   package static func write(
     _ documents: [[[Int32]]], to directory: String, language: String = "en",
     part: String = "train", tokenizer: any Tokenizer, shardTokens: Int = 1 << 22
-  ) throws(CorpusError) {
+  ) throws(FileError) {
     let plan = Index(
       language: language, part: part, vocabularySize: tokenizer.vocabularySize,
       tokenizer: tokenizer.fingerprintText, documentEnd: tokenizer.specials.end,
@@ -30,7 +32,7 @@ extension PackedCorpus {
   }
 
   /// Writes `index.json`, which makes the directory a packed corpus.
-  static func writeIndex(_ index: Index, to directory: String) throws(CorpusError) {
+  static func writeIndex(_ index: Index, to directory: String) throws(FileError) {
     try OutputFile.replace(directory + "/" + indexName, by: json(index))
   }
 

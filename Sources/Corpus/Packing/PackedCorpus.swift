@@ -1,5 +1,7 @@
 import Determinism
+public import Files
 import Foundation
+import Tokenizers
 
 /// What `isogloss data pack` made of one language's text: shards of token ids.
 ///
@@ -84,18 +86,18 @@ public struct PackedCorpus: Sendable {
 
   /// Reads the index and compares the sizes of the shards' files; does not read those.
   ///
-  /// - Throws: ``CorpusError``: `missing` if there is no index or a shard is not there, `data` that names
+  /// - Throws: ``FileError``: `missing` if there is no index or a shard is not there, `data` that names
   ///   the file if one is not what it should be.
-  public init(directory: String) throws(CorpusError) {
+  public init(directory: String) throws(FileError) {
     self.directory = directory
     index = try PackedCorpus.readIndex(directory + "/" + PackedCorpus.indexName)
     for shard in index.shards {
       let path = directory + "/" + shard.name
-      let size = try OpenedFile(path).byteCount()
+      let size = try OpenFile(input: path).size()
       let told = PackedCorpus.fileBytes(
         tokens: shard.tokens, vocabularySize: index.vocabularySize)
       guard size == told else {
-        throw CorpusError(
+        throw FileError(
           .data, path,
           "has \(size) bytes where index.json tells of \(told ?? 0); copy it again or pack the text again"
         )
@@ -106,8 +108,8 @@ public struct PackedCorpus: Sendable {
   /// Maps a shard and checks all of it: header, checksum, and that each id is of the vocabulary.
   ///
   /// - Precondition: `number` is in `0 ..< index.shards.count`.
-  /// - Throws: ``CorpusError`` that names the file.
-  public func shard(_ number: Int) throws(CorpusError) -> TokenShard {
+  /// - Throws: ``FileError`` that names the file.
+  public func shard(_ number: Int) throws(FileError) -> TokenShard {
     precondition(index.shards.indices.contains(number), "shard \(number) of \(index.shards.count)")
     let shard = index.shards[number]
     return try TokenShard(
@@ -140,22 +142,22 @@ public struct PackedCorpus: Sendable {
 
   // MARK: index.json
 
-  static func readIndex(_ path: String) throws(CorpusError) -> Index {
-    let file = try OpenedFile(path)
-    let size = try file.byteCount()
+  static func readIndex(_ path: String) throws(FileError) -> Index {
+    let file = try OpenFile(input: path)
+    let size = try file.size()
     guard size <= indexByteLimit else {
-      throw CorpusError(.data, path, "has \(size) bytes, which no index of a packed corpus has")
+      throw FileError(.data, path, "has \(size) bytes, which no index of a packed corpus has")
     }
     guard let bytes = FileManager.default.contents(atPath: path) else {
-      throw CorpusError(.io, path, "cannot be read; check the disk")
+      throw FileError(.io, path, "cannot be read; check the disk")
     }
     struct Version: Decodable { var formatVersion: Int }
     let decoder = JSONDecoder()
     guard let version = try? decoder.decode(Version.self, from: bytes) else {
-      throw CorpusError(.data, path, "is no index of a packed corpus; pack the text again")
+      throw FileError(.data, path, "is no index of a packed corpus; pack the text again")
     }
     guard version.formatVersion == Index.formatVersion else {
-      throw CorpusError(
+      throw FileError(
         .data, path,
         "is an index of version \(version.formatVersion), and this program reads version \(Index.formatVersion); use the program that wrote it, or pack the text again"
       )
@@ -164,11 +166,11 @@ public struct PackedCorpus: Sendable {
     do {
       index = try decoder.decode(Index.self, from: bytes)
     } catch {
-      throw CorpusError(
+      throw FileError(
         .data, path, "is damaged (\(PackedCorpus.member(of: error))); pack the text again")
     }
     if let problem = index.problem {
-      throw CorpusError(.data, path, "\(problem); pack the text again")
+      throw FileError(.data, path, "\(problem); pack the text again")
     }
     return index
   }

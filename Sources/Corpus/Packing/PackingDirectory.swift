@@ -1,5 +1,7 @@
+import Files
 import Foundation
 import Glibc
+import Tokenizers
 
 /// Where packing stands; kept beside the shards until they are complete.
 struct PackingJournal: Codable {
@@ -28,25 +30,25 @@ final class PackingDirectory {
   private let descriptor: Int32
 
   /// Makes the directory if it is not there, and locks it.
-  init(_ plan: PackingPlan) throws(CorpusError) {
+  init(_ plan: PackingPlan) throws(FileError) {
     path = plan.directory + "/" + plan.language
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     } catch {
-      throw CorpusError(.io, path, "cannot be made: \(error.localizedDescription)")
+      throw FileError(.io, path, "cannot be made: \(error.localizedDescription)")
     }
     descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw OutputFile.failure("opening", path) }
     // File systems that know no locks say so in other ways.
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
-      throw CorpusError(.io, path, "is being packed by another process; wait for it to end")
+      throw FileError(.io, path, "is being packed by another process; wait for it to end")
     }
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// The index of `train` as it will be, without counts and shards.
-  func plannedIndex(_ plan: PackingPlan) throws(CorpusError) -> PackedCorpus.Index {
+  func plannedIndex(_ plan: PackingPlan) throws(FileError) -> PackedCorpus.Index {
     var sources: [PackedCorpus.Source] = []
     for input in plan.inputs { sources.append(try PackingDirectory.source(input)) }
     return PackedCorpus.Index(
@@ -56,18 +58,18 @@ final class PackingDirectory {
       sources: sources)
   }
 
-  private static func source(_ path: String) throws(CorpusError) -> PackedCorpus.Source {
-    let file = try OpenedFile(path)
-    let size = try file.byteCount()
+  private static func source(_ path: String) throws(FileError) -> PackedCorpus.Source {
+    let file = try OpenFile(input: path)
+    let size = try file.size()
     let sample = 1 << 16
-    let ends = try file.bytes(0, sample) + file.bytes(max(0, size - sample), sample)
+    let ends = try file.read(sample, at: 0) + file.read(sample, at: max(0, size - sample))
     return PackedCorpus.Source(
       name: path.split(separator: "/").last.map(String.init) ?? path, bytes: size,
       checksum: Checksum.crc32(ends.span))
   }
 
   /// What an earlier run completed, if it was for the same; nil if none was completed.
-  func complete(_ wanted: PackedCorpus.Index) throws(CorpusError) -> PackingResult? {
+  func complete(_ wanted: PackedCorpus.Index) throws(FileError) -> PackingResult? {
     let indexPath = train + "/" + PackedCorpus.indexName
     guard OutputFile.exists(indexPath) else { return nil }
     let found = try PackedCorpus(directory: train).index
@@ -78,10 +80,10 @@ final class PackingDirectory {
   }
 
   /// Where an earlier run was stopped, if it was for the same, or the beginning.
-  func journal(_ wanted: PackedCorpus.Index) throws(CorpusError) -> PackingJournal {
+  func journal(_ wanted: PackedCorpus.Index) throws(FileError) -> PackingJournal {
     guard OutputFile.exists(journalPath) else {
       for part in [train, dev] where OutputFile.exists(part) {
-        throw CorpusError(
+        throw FileError(
           .data, part,
           "is there without a journal or index of packing; remove it, or name another --out")
       }
@@ -90,12 +92,12 @@ final class PackingDirectory {
       try write(journal)
       return journal
     }
-    let file = try OpenedFile(journalPath)
-    let bytes = try file.bytes(0, min(file.byteCount(), 1 << 26))
+    let file = try OpenFile(input: journalPath)
+    let bytes = try file.read(min(file.size(), 1 << 26), at: 0)
     guard let journal = try? JSONDecoder().decode(PackingJournal.self, from: Data(bytes)),
       journal.formatVersion == PackingJournal.formatVersion
     else {
-      throw CorpusError(
+      throw FileError(
         .data, journalPath, "is no journal that this program reads; remove \(path) to begin anew")
     }
     try check(journal.plan, wanted, in: journalPath)
@@ -104,37 +106,37 @@ final class PackingDirectory {
     return journal
   }
 
-  func write(_ journal: PackingJournal) throws(CorpusError) {
+  func write(_ journal: PackingJournal) throws(FileError) {
     try OutputFile.replace(journalPath, by: PackedCorpus.json(journal))
   }
 
   /// Removes what is of use only while packing goes on.
-  func removeTraces() throws(CorpusError) {
+  func removeTraces() throws(FileError) {
     try OutputFile.remove(duplicates)
     try removeSorting()
     try OutputFile.remove(journalPath)
   }
 
   /// Removes the folder of what is sorted, if it is there.
-  func removeSorting() throws(CorpusError) {
+  func removeSorting() throws(FileError) {
     guard OutputFile.exists(sorting) else { return }
     do {
       try FileManager.default.removeItem(atPath: sorting)
     } catch {
-      throw CorpusError(.io, sorting, "cannot be removed: \(error.localizedDescription)")
+      throw FileError(.io, sorting, "cannot be removed: \(error.localizedDescription)")
     }
   }
 
   /// Refuses to go on with what was begun for something else.
   private func check(
     _ found: PackedCorpus.Index, _ wanted: PackedCorpus.Index, in file: String
-  ) throws(CorpusError) {
+  ) throws(FileError) {
     func differ(_ what: String, _ found: some Equatable, _ wanted: some Equatable)
-      throws(CorpusError)
+      throws(FileError)
     {
       let (found, wanted) = ("\(found)", "\(wanted)")
       guard found != wanted else { return }
-      throw CorpusError(
+      throw FileError(
         .data, file,
         "was packed with \(what) \(found), and now it is \(wanted); name another --out, or remove \(path)"
       )

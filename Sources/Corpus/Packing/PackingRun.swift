@@ -1,3 +1,5 @@
+import Files
+
 /// The pass over the text that writes the shards.
 struct PackingRun {
   private let plan: PackingPlan
@@ -8,7 +10,7 @@ struct PackingRun {
   private var report: PackingProgress
 
   /// Opens the shards where the journal says that they end.
-  init(_ plan: PackingPlan, place: PackingDirectory, journal: PackingJournal) throws(CorpusError) {
+  init(_ plan: PackingPlan, place: PackingDirectory, journal: PackingJournal) throws(FileError) {
     self.plan = plan
     self.place = place
     self.journal = journal
@@ -27,14 +29,14 @@ struct PackingRun {
   }
 
   /// Packs the text from the journal's place on.
-  mutating func run(event: (PackingEvent) throws(CorpusError) -> Void) throws(CorpusError) {
+  mutating func run(event: (PackingEvent) throws(FileError) -> Void) throws(FileError) {
     let duplicates =
       plan.dropDuplicates
       ? try DuplicateList(place.duplicates, from: journal.position.ordinal) : nil
     let tokenizer = plan.tokenizer
     let pass = TextPass(plan, from: journal.position) {
       var encoder = BlockEncoder(tokenizer)
-      return { (block, duplicates) throws(CorpusError) in
+      return { (block, duplicates) throws(FileError) in
         try encoder.encode(block, without: duplicates)
       }
     }
@@ -50,8 +52,8 @@ struct PackingRun {
   }
 
   private mutating func write(
-    _ block: EncodedBlock, event: (PackingEvent) throws(CorpusError) -> Void
-  ) throws(CorpusError) {
+    _ block: EncodedBlock, event: (PackingEvent) throws(FileError) -> Void
+  ) throws(FileError) {
     var start = 0
     for (index, line) in block.lines.enumerated() {
       switch line.kind {
@@ -83,7 +85,7 @@ struct PackingRun {
   }
 
   /// Keeps where packing stands; all that it tells of is on the disk before.
-  private mutating func writeJournal() throws(CorpusError) {
+  private mutating func writeJournal() throws(FileError) {
     try train.synchronize()
     try dev?.synchronize()
     journal.train = train.state
@@ -92,7 +94,7 @@ struct PackingRun {
   }
 
   /// Makes the last shards whole and writes the indices, that of `train` last.
-  func finish(event: (PackingEvent) throws(CorpusError) -> Void) throws(CorpusError)
+  func finish(event: (PackingEvent) throws(FileError) -> Void) throws(FileError)
     -> PackingResult
   {
     try train.finish()

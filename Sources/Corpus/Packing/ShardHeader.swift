@@ -1,3 +1,5 @@
+import Files
+
 /// The first 64 bytes of a shard of token ids.
 ///
 /// Numbers are little-endian: the magic (8 bytes), version (4), bytes an id (4), vocabulary size (8),
@@ -38,10 +40,10 @@ struct ShardHeader: Equatable {
 
   /// Takes the first bytes of a file apart.
   ///
-  /// - Throws: ``CorpusError`` of code `data` that says what is wrong; `path` is for the message.
-  init(_ bytes: [UInt8], path: String) throws(CorpusError) {
-    func wrong(_ message: String) -> CorpusError {
-      CorpusError(.data, path, "\(message); pack the text again")
+  /// - Throws: ``FileError`` of code `data` that says what is wrong; `path` is for the message.
+  init(_ bytes: [UInt8], path: String) throws(FileError) {
+    func wrong(_ message: String) -> FileError {
+      FileError(.data, path, "\(message); pack the text again")
     }
     guard bytes.count >= ShardHeader.byteCount else {
       throw wrong(
@@ -53,7 +55,7 @@ struct ShardHeader: Equatable {
     }
     let version = number(8, 4)
     guard version == ShardHeader.version else {
-      throw CorpusError(
+      throw FileError(
         .data, path,
         "is a shard of version \(version), and this program reads version \(ShardHeader.version); use the program that wrote it, or pack the text again"
       )

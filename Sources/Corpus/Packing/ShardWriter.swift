@@ -1,3 +1,5 @@
+import Files
+
 /// Writes the shards of one part of a language, `train` or `dev`, one after the other.
 ///
 /// A shard is a hidden file until it is whole. What ``state`` tells after ``synchronize()`` is enough to go
@@ -31,7 +33,7 @@ final class ShardWriter {
   /// Goes on writing to a directory that is there.
   ///
   /// - Parameter plan: An index without counts and shards.
-  init(directory: String, plan: PackedCorpus.Index, state: State) throws(CorpusError) {
+  init(directory: String, plan: PackedCorpus.Index, state: State) throws(FileError) {
     self.directory = directory
     self.plan = plan
     self.state = state
@@ -45,7 +47,7 @@ final class ShardWriter {
     "\(directory)/.\(PackedCorpus.shardName(state.shards)).partial"
   }
 
-  private func open() throws(CorpusError) {
+  private func open() throws(FileError) {
     file = nil
     // A shard that was made whole after the state was kept is a beginning again.
     if OutputFile.exists(finalPath) { try OutputFile.rename(finalPath, to: partialPath) }
@@ -62,7 +64,7 @@ final class ShardWriter {
   var isFull: Bool { state.tokens >= plan.shardTokens }
 
   /// Adds the pieces of a line.
-  func append(_ ids: Span<Int32>, of line: EncodedLine) throws(CorpusError) {
+  func append(_ ids: Span<Int32>, of line: EncodedLine) throws(FileError) {
     for index in ids.indices { add(ids[index]) }
     if !ids.isEmpty { state.isDocumentOpen = true }
     state.lines += 1
@@ -99,7 +101,7 @@ final class ShardWriter {
     }
   }
 
-  private func flush() throws(CorpusError) {
+  private func flush() throws(FileError) {
     let bytes = buffer
     try file?.write(bytes.span)
     state.checksum = Checksum.crc32(bytes.span, after: state.checksum)
@@ -107,19 +109,19 @@ final class ShardWriter {
   }
 
   /// Returns when all that ``state`` tells of is on the disk.
-  func synchronize() throws(CorpusError) {
+  func synchronize() throws(FileError) {
     try flush()
     try file?.synchronize()
   }
 
   /// Makes the shard whole and begins the next one.
-  func finishShard() throws(CorpusError) {
+  func finishShard() throws(FileError) {
     try close()
     try open()
   }
 
   /// Makes the last shard whole, unless nothing is in it.
-  func finish() throws(CorpusError) {
+  func finish() throws(FileError) {
     if state.tokens > 0 {
       try close()
     } else {
@@ -128,7 +130,7 @@ final class ShardWriter {
     }
   }
 
-  private func close() throws(CorpusError) {
+  private func close() throws(FileError) {
     try flush()
     let header = ShardHeader(
       vocabularySize: plan.vocabularySize, documentEnd: plan.documentEnd, tokens: state.tokens,
@@ -142,13 +144,14 @@ final class ShardWriter {
   }
 
   /// The index of what was written; reads the header of each shard.
-  func index() throws(CorpusError) -> PackedCorpus.Index {
+  func index() throws(FileError) -> PackedCorpus.Index {
     var index = plan
     index.counts = state.counts
     for number in 0..<state.shards {
       let name = PackedCorpus.shardName(number)
       let path = "\(directory)/\(name)"
-      let header = try ShardHeader(OpenedFile(path).bytes(0, ShardHeader.byteCount), path: path)
+      let header = try ShardHeader(
+        OpenFile(input: path).read(ShardHeader.byteCount, at: 0), path: path)
       index.shards.append(
         PackedCorpus.Shard(
           name: name, tokens: header.tokens, documents: header.documents, lines: header.lines,

@@ -1,3 +1,5 @@
+import Files
+
 /// A place between two lines of the sources of a language.
 struct TextPosition: Equatable, Codable {
   /// The source, from 0.
@@ -25,9 +27,6 @@ struct TextBlock: Sendable {
 
 /// The lines of the sources of a language, in blocks: memory does not grow with the text.
 struct TextBlocks {
-  /// No line is longer.
-  static let lineByteLimit = 16 << 20
-
   private let paths: [String]
   private let blockBytes: Int
   /// Where the next block begins.
@@ -46,8 +45,8 @@ struct TextBlocks {
 
   /// The next block; nil after the last source.
   ///
-  /// - Throws: ``CorpusError`` as ``TextStream`` does, and for a line that is too long.
-  mutating func next() throws(CorpusError) -> TextBlock? {
+  /// - Throws: ``FileError`` as ``TextStream`` does, and for a line that is too long.
+  mutating func next() throws(FileError) -> TextBlock? {
     guard position.source < paths.count else { return nil }
     let path = paths[position.source]
     if stream == nil { stream = try TextStream(path, from: position.offset) }
@@ -63,7 +62,7 @@ struct TextBlocks {
       if isAtEnd { break }
       end = TextBlocks.lastLineEnd(in: rest.span, from: searched)
       searched = rest.count
-      guard end != nil || searched <= TextBlocks.lineByteLimit else {
+      guard end != nil || searched <= TextStream.lineByteLimit else {
         throw TextBlocks.longLine(path, position.line + 1)
       }
     }
@@ -84,10 +83,10 @@ struct TextBlocks {
     return block
   }
 
-  static func longLine(_ path: String, _ line: Int) -> CorpusError {
-    CorpusError(
+  static func longLine(_ path: String, _ line: Int) -> FileError {
+    FileError(
       .data, path, line: line,
-      "has more than \(TextBlocks.lineByteLimit >> 20) MiB; break the line")
+      "has more than \(TextStream.lineByteLimit >> 20) MiB; break the line")
   }
 
   /// The place behind the last line feed; nil if there is none.

@@ -1,5 +1,7 @@
+public import Files
 import Foundation
 import Glibc
+public import Tokenizers
 
 /// How the text of a language is packed.
 public struct PackingPlan: Sendable {
@@ -85,20 +87,20 @@ public enum TextPacker {
   /// Files are the same whatever the number of threads, and whether or not runs were stopped in between.
   ///
   /// - Parameter report: Called every block.
-  /// - Throws: ``CorpusError`` that names the file, and line, that is wrong.
+  /// - Throws: ``FileError`` that names the file, and line, that is wrong.
   /// - Complexity: Memory does not depend on the length of the text.
   public static func pack(
     _ plan: PackingPlan, report: (PackingProgress) -> Void = { _ in }
-  ) throws(CorpusError) -> PackingResult {
-    try pack(plan) { (event) throws(CorpusError) in
+  ) throws(FileError) -> PackingResult {
+    try pack(plan) { (event) throws(FileError) in
       if case .progress(let progress) = event { report(progress) }
     }
   }
 
   /// Packs a language; what `event` throws stops it like a crash would.
   package static func pack(
-    _ plan: PackingPlan, event: (PackingEvent) throws(CorpusError) -> Void
-  ) throws(CorpusError) -> PackingResult {
+    _ plan: PackingPlan, event: (PackingEvent) throws(FileError) -> Void
+  ) throws(FileError) -> PackingResult {
     let place = try PackingDirectory(plan)
     let wanted = try place.plannedIndex(plan)
     if let done = try place.complete(wanted) { return done }

@@ -1,14 +1,16 @@
+import Files
+
 /// One pass over a language's text: threads work on its blocks, results come in the blocks' order.
 ///
 /// An error comes after the results of the blocks before it.
 final class TextPass<Output: Sendable> {
   typealias Input = (block: TextBlock, duplicates: [Int])
   /// What a thread does with a block; made once for each thread.
-  typealias Work = (TextBlock, [Int]) throws(CorpusError) -> Output
+  typealias Work = (TextBlock, [Int]) throws(FileError) -> Output
 
   private var blocks: TextBlocks
-  private let pool: OrderedPool<Input, Result<Output, CorpusError>>
-  private var failure: CorpusError?
+  private let pool: OrderedPool<Input, Result<Output, FileError>>
+  private var failure: FileError?
   private var isAtEnd = false
   private let sizes: [Int]
   /// How much of the sources' files was read, from 0 to 1.
@@ -22,20 +24,20 @@ final class TextPass<Output: Sendable> {
   ) {
     blocks = TextBlocks(plan.inputs, from: position, blockBytes: plan.blockBytes)
     sizes = plan.inputs.map { path in
-      (try? OpenedFile(path).byteCount()) ?? 0
+      (try? OpenFile(input: path).size()) ?? 0
     }
     pool = OrderedPool(threads: plan.threads) {
       let work = makeWork()
       return { input in
-        Result { () throws(CorpusError) in try work(input.block, input.duplicates) }
+        Result { () throws(FileError) in try work(input.block, input.duplicates) }
       }
     }
   }
 
   /// The result of the next block; nil after the last one.
-  func next(without duplicates: DuplicateList? = nil) throws(CorpusError) -> Output? {
+  func next(without duplicates: DuplicateList? = nil) throws(FileError) -> Output? {
     while !isAtEnd, pool.inFlight < pool.capacity {
-      do throws(CorpusError) {
+      do throws(FileError) {
         if let block = try blocks.next() {
           let end = block.start.ordinal + block.lineCount
           pool.submit((block, try duplicates?.next(below: end) ?? []))

@@ -1,3 +1,5 @@
+public import Tokenizers
+
 /// How sentences are cut into sequences for a model.
 public struct WindowShape: Sendable, Equatable {
   /// The most tokens of a sequence, with the two special tokens at its ends.

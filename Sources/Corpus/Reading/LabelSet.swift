@@ -1,3 +1,5 @@
+public import Files
+
 /// The labels of a tagging task in the order of their ids.
 ///
 /// Ids follow the code points of the labels (`B-LOC`, `B-PER`, `I-LOC`, `I-PER`, `O`), as Python's
@@ -42,13 +44,13 @@ public struct LabelSet: Sendable, Equatable, Codable {
 
   /// The ids of a sentence's tags.
   ///
-  /// - Throws: ``CorpusError`` of code `data` with the line of a tag that is not in the set.
-  public func ids(of sentence: Sentence) throws(CorpusError) -> [Int32] {
+  /// - Throws: ``FileError`` of code `data` with the line of a tag that is not in the set.
+  public func ids(of sentence: Sentence) throws(FileError) -> [Int32] {
     var result: [Int32] = []
     result.reserveCapacity(sentence.tags.count)
     for (index, tag) in sentence.tags.enumerated() {
       guard let id = ids[tag] else {
-        throw CorpusError(
+        throw FileError(
           .data, sentence.path, line: sentence.line(ofWord: index),
           "unknown tag \(SentenceReader.quoted(tag)) of word \(SentenceReader.quoted(sentence.words[index])); the model knows \(labels.joined(separator: ", ")); correct the tag or train with it"
         )

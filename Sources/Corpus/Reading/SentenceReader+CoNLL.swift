@@ -1,3 +1,5 @@
+package import Files
+
 extension SentenceReader {
   /// The sentences of a CoNLL file: a token a line with its tag, blank lines between sentences.
   ///
@@ -15,7 +17,7 @@ extension SentenceReader {
   /// Without tags (`tagged` false) the same lines are rows, whatever stands in their tag column; if
   /// columns are separated by tabs, a row may then lack it.
   package static func conll(_ file: TextFile, columns: ColumnChoice, tagged: Bool)
-    throws(CorpusError)
+    throws(FileError)
     -> [Sentence]
   {
     guard let layout = RowLayout(of: file) else { throw empty(file) }
@@ -27,7 +29,7 @@ extension SentenceReader {
   /// The sentences of a file, or of a part of one that ends where a sentence does: perhaps none.
   static func conll(
     _ file: TextFile, columns: ColumnChoice, tagged: Bool, _ layout: RowLayout
-  ) throws(CorpusError) -> [Sentence] {
+  ) throws(FileError) -> [Sentence] {
     let rows = RowReader(file: file, columns: columns, tagged: tagged, layout: layout)
     var sentences: [Sentence] = []
     var building = SentenceBuilder(path: file.path)
@@ -46,8 +48,8 @@ extension SentenceReader {
     return sentences
   }
 
-  static func empty(_ file: TextFile) -> CorpusError {
-    CorpusError(
+  static func empty(_ file: TextFile) -> FileError {
+    FileError(
       .data, file.path,
       file.bytes.isEmpty
         ? "the file is empty; leave it out or fill it"
@@ -177,9 +179,9 @@ private struct RowReader {
     return TagSpelling(file.bytes[fields[tag]]) == nil
   }
 
-  func word(_ fields: [Range<Int>], line: Int) throws(CorpusError) -> (String, String?) {
-    func error(_ message: String) -> CorpusError {
-      CorpusError(.data, file.path, line: line, message)
+  func word(_ fields: [Range<Int>], line: Int) throws(FileError) -> (String, String?) {
+    func error(_ message: String) -> FileError {
+      FileError(.data, file.path, line: line, message)
     }
     let separator = layout.tabs ? "tab" : "blank"
     let token = ColumnChoice.place(columns.token, of: fields.count)

@@ -1,3 +1,4 @@
+package import Files
 import Foundation
 
 extension SentenceReader {
@@ -10,14 +11,14 @@ extension SentenceReader {
   ///   IOB2 tags.
   ///
   /// The first of the names that is there counts, tags before spans.
-  package static func jsonLines(_ file: TextFile, tagged: Bool) throws(CorpusError) -> [Sentence] {
+  package static func jsonLines(_ file: TextFile, tagged: Bool) throws(FileError) -> [Sentence] {
     let sentences = try records(file, tagged: tagged)
     guard !sentences.isEmpty else { throw empty(file) }
     return sentences
   }
 
   /// The sentences of a file, or of some whole lines of one: perhaps none.
-  static func records(_ file: TextFile, tagged: Bool) throws(CorpusError) -> [Sentence] {
+  static func records(_ file: TextFile, tagged: Bool) throws(FileError) -> [Sentence] {
     var sentences: [Sentence] = []
     var lines = file.lines
     while let line = lines.next() {
@@ -39,20 +40,20 @@ private struct JSONRecord {
   let path: String
   let line: Int
 
-  init(_ bytes: ArraySlice<UInt8>, path: String, line: Int) throws(CorpusError) {
+  init(_ bytes: ArraySlice<UInt8>, path: String, line: Int) throws(FileError) {
     self.path = path
     self.line = line
     guard let value = try? JSONSerialization.jsonObject(with: Data(bytes)),
       let object = value as? [String: Any]
     else {
-      throw CorpusError(
+      throw FileError(
         .data, path, line: line,
         "is not a JSON object; write one object a line, as {\"words\": […], \"tags\": […]}")
     }
     self.object = object
   }
 
-  func words() throws(CorpusError) -> [String] {
+  func words() throws(FileError) -> [String] {
     guard let (key, value) = first(of: ["words", "tokens"]) else {
       throw error("has neither 'words' nor 'tokens'; add the list of words")
     }
@@ -68,7 +69,7 @@ private struct JSONRecord {
     return words
   }
 
-  func tags(of words: [String]) throws(CorpusError) -> [String] {
+  func tags(of words: [String]) throws(FileError) -> [String] {
     if let (key, value) = first(of: ["tags", "ner_tags"]) {
       guard let tags = value as? [String] else {
         throw error("'\(key)' is not a list of strings; write the tags by name, not by number")
@@ -129,7 +130,7 @@ private struct JSONRecord {
     return nil
   }
 
-  private func error(_ message: String) -> CorpusError {
-    CorpusError(.data, path, line: line, message)
+  private func error(_ message: String) -> FileError {
+    FileError(.data, path, line: line, message)
   }
 }

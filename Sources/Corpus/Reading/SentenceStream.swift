@@ -1,15 +1,13 @@
-import CZlib
-import Glibc
+public import Files
 
 /// The sentences of a file, some at a time, in memory that does not grow with the file.
 ///
-/// Reads what ``SentenceReader/read(_:columns:tagged:)`` reads, gzip included. The layout of a CoNLL file's rows is
-/// taken from its first part.
-@safe public struct SentenceStream: ~Copyable {
-  public let path: String
+/// Reads what ``SentenceReader/read(_:columns:tagged:)`` reads, gzip and Zstandard included. The layout of a CoNLL
+/// file's rows is taken from its first part.
+public struct SentenceStream: ~Copyable {
   private let columns: ColumnChoice
   private let tagged: Bool
-  private let file: gzFile
+  private let file: TextStream
   private let partBytes: Int
   private var rest: [UInt8] = []
   private var line = 1
@@ -17,40 +15,27 @@ import Glibc
   private var layout: RowLayout?
   private var count = 0
 
+  public var path: String { file.path }
+
   /// - Parameters:
   ///   - tagged: Whether words have tags, which are given as the file has them.
   ///   - partBytes: The bytes of text that are read at a time; a longer sentence is read whole, up to 64 times as
   ///     many.
-  /// - Throws: ``CorpusError`` of code `missing` if the file cannot be opened.
+  /// - Throws: ``FileError``: `missing` if the file cannot be opened, `io` if reading fails.
   public init(
     _ path: String, columns: ColumnChoice = ColumnChoice(), tagged: Bool = false,
     partBytes: Int = 1 << 20
-  ) throws(CorpusError) {
-    var information = stat()
-    guard unsafe stat(path, &information) == 0 else {
-      throw CorpusError(.missing, path, "there is no such file; check the path")
-    }
-    guard information.st_mode & S_IFMT != S_IFDIR else {
-      throw CorpusError(.missing, path, "is a directory; name a file in it")
-    }
-    // Reads a file that is not gzip as it is.
-    guard let file = unsafe gzopen(path, "rb") else {
-      throw CorpusError(.missing, path, "cannot be opened; check its permissions")
-    }
-    unsafe self.file = file
-    unsafe gzbuffer(file, 1 << 17)
-    self.path = path
+  ) throws(FileError) {
+    file = try TextStream(path, allowsPipes: true)
     self.columns = columns
     self.tagged = tagged
     self.partBytes = partBytes
   }
 
-  deinit { unsafe _ = gzclose(file) }
-
   /// The next sentences, at least one; nil after the last.
   ///
-  /// - Throws: ``CorpusError`` as ``SentenceReader`` does, and for a file without any sentence.
-  public mutating func next() throws(CorpusError) -> [Sentence]? {
+  /// - Throws: ``FileError`` as ``SentenceReader`` does, and for a file without any sentence.
+  public mutating func next() throws(FileError) -> [Sentence]? {
     while let part = try nextPart() {
       let text = try TextFile(path: path, bytes: part, firstLine: line)
       for byte in part where byte == UInt8(ascii: "\n") { line += 1 }
@@ -62,7 +47,7 @@ import Glibc
     return nil
   }
 
-  private mutating func sentences(of text: TextFile) throws(CorpusError) -> [Sentence] {
+  private mutating func sentences(of text: TextFile) throws(FileError) -> [Sentence] {
     if SentenceReader.isJSONLines(path) {
       return try SentenceReader.records(text, tagged: tagged)
     }
@@ -72,7 +57,7 @@ import Glibc
   }
 
   /// Bytes that end where a sentence does; nil at the end of the file.
-  private mutating func nextPart() throws(CorpusError) -> [UInt8]? {
+  private mutating func nextPart() throws(FileError) -> [UInt8]? {
     var wanted = partBytes
     while true {
       try fill(to: wanted)
@@ -86,30 +71,18 @@ import Glibc
       }
       wanted *= 2
       guard wanted <= 64 * partBytes else {
-        throw CorpusError(
+        throw FileError(
           .data, path, line: line,
           "a sentence of more than \(rest.count) bytes; put blank lines between sentences")
       }
     }
   }
 
-  private mutating func fill(to wanted: Int) throws(CorpusError) {
-    var chunk = [UInt8](repeating: 0, count: 1 << 17)
+  private mutating func fill(to wanted: Int) throws(FileError) {
     while rest.count < wanted, !isAtEnd {
-      let read = unsafe chunk.withUnsafeMutableBytes { buffer in
-        unsafe gzread(file, buffer.baseAddress, UInt32(buffer.count))
-      }
-      var status: Int32 = Z_OK
-      _ = unsafe gzerror(file, &status)
-      guard read >= 0, status == Z_OK || status == Z_STREAM_END else {
-        throw CorpusError(
-          status == Z_ERRNO ? .io : .data, path,
-          status == Z_BUF_ERROR
-            ? "the gzip file is cut short; fetch it again"
-            : "reading failed after line \(line): damaged gzip, or an error of the disk")
-      }
-      isAtEnd = read == 0
-      rest.append(contentsOf: chunk[..<Int(read)])
+      let before = rest.count
+      try file.read(into: &rest)
+      isAtEnd = rest.count == before
     }
   }
 

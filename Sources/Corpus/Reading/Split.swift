@@ -1,4 +1,6 @@
 import Determinism
+public import Files
+public import Tokenizers
 
 /// The encoded sentences of one language's train, dev or test files, in a few flat arrays.
 public struct Split: Sendable {
@@ -39,12 +41,12 @@ public struct Split: Sendable {
   /// - Parameters:
   ///   - sentences: With tags in IOB2 if there are `labels`.
   ///   - labels: The labels the tags must be of; nil scores nothing (every label is −1).
-  /// - Throws: ``CorpusError`` with the line of a tag that is not in `labels`.
+  /// - Throws: ``FileError`` with the line of a tag that is not in `labels`.
   /// - Complexity: One pass of the tokenizer, on the calling thread.
   public init(
     _ sentences: [Sentence], labels labelSet: LabelSet?, tokenizer: some Tokenizer,
     shape: WindowShape
-  ) throws(CorpusError) {
+  ) throws(FileError) {
     for sentence in sentences {
       let encoded = EncodedSentence(words: sentence.words, tokenizer: tokenizer, shape: shape)
       precondition(

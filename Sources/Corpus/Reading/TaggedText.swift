@@ -1,3 +1,5 @@
+public import Files
+
 /// Sentences with tags in IOB2, and what the tags of each of their files were.
 public struct TaggedText: Sendable {
   public var sentences: [Sentence]
@@ -11,10 +13,10 @@ public struct TaggedText: Sendable {
   ///   - columns: Of CoNLL files.
   ///   - maxSentences: Keeps the first so many sentences over all files; nil keeps all. Files are read
   ///     and checked whole in any case.
-  /// - Throws: ``CorpusError``, also for a tag that fits no scheme.
+  /// - Throws: ``FileError``, also for a tag that fits no scheme.
   public init(
     reading paths: [String], columns: ColumnChoice = ColumnChoice(), maxSentences: Int? = nil
-  ) throws(CorpusError) {
+  ) throws(FileError) {
     sentences = []
     reports = []
     for path in paths {
@@ -42,9 +44,9 @@ public struct TaggedText: Sendable {
   /// word before belongs to an open entity of the same type; `E- S- L- U-` close theirs. In none of these
   /// schemes is a tag dropped or its type changed.
   ///
-  /// - Throws: ``CorpusError`` with the line of a tag that is neither `O` nor prefix and type, or of the
+  /// - Throws: ``FileError`` with the line of a tag that is neither `O` nor prefix and type, or of the
   ///   first tag that does not fit those before it.
-  public static func convert(_ sentences: inout [Sentence], path: String) throws(CorpusError)
+  public static func convert(_ sentences: inout [Sentence], path: String) throws(FileError)
     -> TagReport
   {
     var table = TagTable(path: path)
@@ -130,18 +132,18 @@ public struct TaggedStream: ~Copyable {
   private var table: TagTable
   private var evidence = TagEvidence()
 
-  /// - Throws: ``CorpusError`` of code `missing` if the file cannot be opened.
+  /// - Throws: ``FileError`` of code `missing` if the file cannot be opened.
   public init(
     _ path: String, columns: ColumnChoice = ColumnChoice(), partBytes: Int = 1 << 20
-  ) throws(CorpusError) {
+  ) throws(FileError) {
     stream = try SentenceStream(path, columns: columns, tagged: true, partBytes: partBytes)
     table = TagTable(path: path)
   }
 
   /// The next sentences, at least one; nil after the last.
   ///
-  /// - Throws: ``CorpusError`` as ``TaggedText`` does.
-  public mutating func next() throws(CorpusError) -> [Sentence]? {
+  /// - Throws: ``FileError`` as ``TaggedText`` does.
+  public mutating func next() throws(FileError) -> [Sentence]? {
     guard var sentences = try stream.next() else {
       _ = try evidence.scheme(table: table)
       return nil
@@ -196,13 +198,13 @@ private struct TagTable {
     return opens ? types[tag.type].opening : types[tag.type].inside
   }
 
-  mutating func entry(of tag: String, _ sentence: Sentence, _ word: Int) throws(CorpusError)
+  mutating func entry(of tag: String, _ sentence: Sentence, _ word: Int) throws(FileError)
     -> Entry
   {
     if let known = entries[tag] { return known }
     let line = sentence.line(ofWord: word)
     guard let spelling = TagSpelling(tag.utf8) else {
-      throw CorpusError(
+      throw FileError(
         .data, path, line: line,
         "tag \(SentenceReader.quoted(tag)) of word \(SentenceReader.quoted(sentence.words[word])) fits no scheme: a tag is O, or B-, I-, E-, S-, L- or U- and a type; correct it, or choose another tag column"
       )
@@ -246,7 +248,7 @@ private struct TagEvidence {
       .map { TagReport.Count(name: String(UnicodeScalar($0.0)), count: $0.1) }
   }
 
-  func scheme(table: TagTable) throws(CorpusError) -> TagScheme {
+  func scheme(table: TagTable) throws(FileError) -> TagScheme {
     func first(_ letters: String) -> (tag: String, line: Int)? {
       letters.utf8.compactMap { table.firstSeen[$0] }.min { $0.line < $1.line }
     }
@@ -254,7 +256,7 @@ private struct TagEvidence {
     let lasts = first("LU")
     if let ends, let lasts {
       let (early, late) = ends.line <= lasts.line ? (ends, lasts) : (lasts, ends)
-      throw CorpusError(
+      throw FileError(
         .data, table.path, line: late.line,
         "tag \(late.tag) does not fit \(early.tag) of line \(early.line): E- and S- are IOBES, L- and U- BILOU; use one of them"
       )

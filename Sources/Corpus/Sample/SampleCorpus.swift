@@ -1,4 +1,5 @@
 import Determinism
+public import Files
 import Foundation
 
 /// A synthetic corpus for named-entity recognition: the same sentences in several languages, made from
@@ -64,8 +65,8 @@ public struct SampleCorpus: Sendable {
   /// Writes `XX.train.conll`, `XX.dev.conll` and `XX.test.conll` for each language, and a WordPiece
   /// tokenizer over their training words in `tokenizer/`.
   ///
-  /// - Throws: ``CorpusError`` of code `io`.
-  public func write(to directory: String) throws(CorpusError) {
+  /// - Throws: ``FileError`` of code `io`.
+  public func write(to directory: String) throws(FileError) {
     try make(directory + "/tokenizer")
     for language in languages {
       for part in Part.allCases {
@@ -94,20 +95,20 @@ public struct SampleCorpus: Sendable {
       """, directory + "/tokenizer/tokenizer_config.json")
   }
 
-  private func make(_ directory: String) throws(CorpusError) {
+  private func make(_ directory: String) throws(FileError) {
     do {
       try FileManager.default.createDirectory(
         atPath: directory, withIntermediateDirectories: true)
     } catch {
-      throw CorpusError(.io, directory, "cannot be made: \(error.localizedDescription)")
+      throw FileError(.io, directory, "cannot be made: \(error.localizedDescription)")
     }
   }
 
-  private func write(_ text: String, _ path: String) throws(CorpusError) {
+  private func write(_ text: String, _ path: String) throws(FileError) {
     do {
       try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
     } catch {
-      throw CorpusError(.io, path, "cannot be written: \(error.localizedDescription)")
+      throw FileError(.io, path, "cannot be written: \(error.localizedDescription)")
     }
   }
 }

@@ -1,3 +1,4 @@
+public import Files
 import Foundation
 
 /// A file of tokens with gold and predicted tags, as the conlleval script reads it.
@@ -16,23 +17,23 @@ public struct ScoreFile: Sendable {
 
   /// Reads the file at `path`, which is UTF-8, with or without a byte-order mark, with any line ends.
   ///
-  /// - Throws: ``CorpusError`` with the line: missing file, invalid UTF-8, a line with too few or with
+  /// - Throws: ``FileError`` with the line: missing file, invalid UTF-8, a line with too few or with
   ///   other columns than the first, an empty tag, or no line of tags at all.
-  public init(path: String) throws(CorpusError) {
+  public init(path: String) throws(FileError) {
     guard FileManager.default.fileExists(atPath: path) else {
-      throw CorpusError(.missing, path, "there is no such file")
+      throw FileError(.missing, path, "there is no such file")
     }
     let data: Data
     do {
       data = try Data(contentsOf: URL(fileURLWithPath: path))
     } catch {
-      throw CorpusError(.io, path, "cannot be read: \(error.localizedDescription)")
+      throw FileError(.io, path, "cannot be read: \(error.localizedDescription)")
     }
     try self.init(bytes: Array(data), path: path)
   }
 
   /// Reads `bytes` as the content of a file, which errors call `path`.
-  public init(bytes: [UInt8], path: String) throws(CorpusError) {
+  public init(bytes: [UInt8], path: String) throws(FileError) {
     self.path = path
     var content = bytes[...]
     if content.starts(with: [0xEF, 0xBB, 0xBF]) { content = content.dropFirst(3) }
@@ -44,7 +45,7 @@ public struct ScoreFile: Sendable {
       let line = index + 1
       if row.last == UInt8(ascii: "\r") { row.removeLast() }
       guard let text = String(validating: row, as: UTF8.self) else {
-        throw CorpusError(.data, path, line: line, "is not UTF-8; convert the file")
+        throw FileError(.data, path, line: line, "is not UTF-8; convert the file")
       }
       let hasTab = row.contains(UInt8(ascii: "\t"))
       let columns = text.utf8.split(
@@ -60,7 +61,7 @@ public struct ScoreFile: Sendable {
       let expected = columnCount ?? columns.count
       guard columns.count == expected, columns.count >= 2 else {
         let wanted = columnCount.map { "as the lines before, \($0)" } ?? "two or more"
-        throw CorpusError(
+        throw FileError(
           .data, path, line: line,
           "has \(columns.count) columns, and not \(wanted): a token, its gold tag, its predicted tag"
         )
@@ -70,7 +71,7 @@ public struct ScoreFile: Sendable {
       guard let goldTag = tags.first, let predictedTag = tags.last, !goldTag.isEmpty,
         !predictedTag.isEmpty
       else {
-        throw CorpusError(.data, path, line: line, "has an empty tag; write O outside of spans")
+        throw FileError(.data, path, line: line, "has an empty tag; write O outside of spans")
       }
       gold[gold.count - 1].append(goldTag)
       predicted[predicted.count - 1].append(predictedTag)
@@ -78,18 +79,18 @@ public struct ScoreFile: Sendable {
       tagCount += 1
     }
     guard tagCount > 0 else {
-      throw CorpusError(.data, path, "has no line with a gold and a predicted tag")
+      throw FileError(.data, path, "has no line with a gold and a predicted tag")
     }
   }
 
   /// The scores of the file's predicted tags.
   ///
-  /// - Throws: ``CorpusError`` at the first line with a tag that `mode` does not know.
-  public func scores(mode: SpanMode) throws(CorpusError) -> SpanScores {
+  /// - Throws: ``FileError`` at the first line with a tag that `mode` does not know.
+  public func scores(mode: SpanMode) throws(FileError) -> SpanScores {
     do {
       return try SpanScores.score(gold: gold, predicted: predicted, mode: mode)
     } catch {
-      throw CorpusError(
+      throw FileError(
         .data, path, line: lines[error.sentence][error.token], "tag “\(error.tag)” \(error.message)"
       )
     }
@@ -101,7 +102,7 @@ public struct ScoreFile: Sendable {
   /// Strict scores are left out, and the text says at which line and why, if a tag does not fit.
   ///
   /// - Returns: The text for people, and the reports in that order.
-  public func summary() throws(CorpusError) -> (text: String, reports: [SpanReport]) {
+  public func summary() throws(FileError) -> (text: String, reports: [SpanReport]) {
     let detected = SpanScheme.detected(in: gold)
     let conlleval = try scores(mode: .conlleval)
     let lenient = try scores(mode: .default)

@@ -1,4 +1,5 @@
 public import Determinism
+public import Tokenizers
 
 /// How sequences of text become the batches of a masked language model.
 public struct MaskedBatches: Sendable {

@@ -1,4 +1,6 @@
 public import Determinism
+public import Files
+public import Tokenizers
 
 /// Which tokens of a sequence are hidden, and by what (Devlin et al., 2019): each is chosen with a probability of its
 /// own; of those chosen most become the mask, some a random token, the rest stay as they are. All chosen are guessed.
@@ -32,10 +34,10 @@ public struct Masking: Sendable {
   /// Whether each id opens a word.
   private let opensWord: [Bool]
 
-  /// - Throws: ``CorpusError`` naming `path` if the vocabulary has no mask, or nothing but special tokens.
-  public init(_ rates: Rates, tokenizer: some Tokenizer, path: String) throws(CorpusError) {
+  /// - Throws: ``FileError`` naming `path` if the vocabulary has no mask, or nothing but special tokens.
+  public init(_ rates: Rates, tokenizer: some Tokenizer, path: String) throws(FileError) {
     guard let mask = tokenizer.specials.mask else {
-      throw CorpusError(
+      throw FileError(
         .data, path, "has no mask token, which masked-lm needs; use a tokenizer that has one")
     }
     self.rates = rates
@@ -52,7 +54,7 @@ public struct Masking: Sendable {
     let marks = pieces.contains { $0.hasPrefix("\u{2581}") }
     opensWord = pieces.map { marks ? $0.hasPrefix("\u{2581}") : !$0.hasPrefix("##") }
     guard !textIDs.isEmpty else {
-      throw CorpusError(.data, path, "has no pieces but special tokens; train it anew")
+      throw FileError(.data, path, "has no pieces but special tokens; train it anew")
     }
   }
 

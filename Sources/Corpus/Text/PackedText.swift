@@ -1,4 +1,6 @@
 import Determinism
+public import Files
+public import Tokenizers
 
 /// One language's text of a run: one or several packed corpora, one after the other.
 public struct PackedText: Sendable {
@@ -7,21 +9,21 @@ public struct PackedText: Sendable {
   /// Reads the indices of packed directories.
   ///
   /// - Parameter tokenizer: What the run encodes with: text packed by another one is refused.
-  /// - Throws: ``CorpusError`` naming the directory, or the shard, that is missing or damaged.
-  public init(directories: [String], tokenizer: some Tokenizer) throws(CorpusError) {
+  /// - Throws: ``FileError`` naming the directory, or the shard, that is missing or damaged.
+  public init(directories: [String], tokenizer: some Tokenizer) throws(FileError) {
     let fingerprint = tokenizer.fingerprint
     var corpora: [PackedCorpus] = []
     for directory in directories {
       let corpus = try PackedCorpus(directory: directory)
       guard UInt64(corpus.index.tokenizer, radix: 16) == fingerprint else {
-        throw CorpusError(
+        throw FileError(
           .data, directory,
           "was packed with another tokenizer than the run's; pack the text with the run's")
       }
       guard corpus.index.vocabularySize == tokenizer.vocabularySize,
         corpus.index.documentEnd == tokenizer.specials.end
       else {
-        throw CorpusError(
+        throw FileError(
           .data, directory + "/" + PackedCorpus.indexName,
           "tells of another vocabulary than its tokenizer's; pack the text again")
       }
@@ -40,7 +42,7 @@ public struct PackedText: Sendable {
   public var path: String { corpora.map(\.directory).joined(separator: ", ") }
 
   /// A shard, counted over all corpora.
-  public func shard(_ number: Int) throws(CorpusError) -> TokenShard {
+  public func shard(_ number: Int) throws(FileError) -> TokenShard {
     var rest = number
     for corpus in corpora {
       if rest < corpus.index.shards.count { return try corpus.shard(rest) }

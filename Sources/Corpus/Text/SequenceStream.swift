@@ -1,4 +1,5 @@
 import Determinism
+public import Files
 
 /// The sequences of one language's packed text, pass after pass without end.
 ///
@@ -58,8 +59,8 @@ public struct SequenceStream: Sendable {
 
   /// The next sequence.
   ///
-  /// - Throws: ``CorpusError`` where a shard is gone or altered, or the cursor is not of this text.
-  public mutating func next() throws(CorpusError) -> TextSequence {
+  /// - Throws: ``FileError`` where a shard is gone or altered, or the cursor is not of this text.
+  public mutating func next() throws(FileError) -> TextSequence {
     if shards.isEmpty { try load() }
     while cursor.offset >= order.count {
       cursor.offset = 0
@@ -80,7 +81,7 @@ public struct SequenceStream: Sendable {
     return TextSequence(shard: shards[shard], range: start..<end)
   }
 
-  private mutating func load() throws(CorpusError) {
+  private mutating func load() throws(FileError) {
     var numbers = Array(0..<text.shardCount)
     var random = RandomStream(
       seed: key.seed, "shards", .number(key.stage), .number(key.language), .number(cursor.pass))
@@ -88,7 +89,7 @@ public struct SequenceStream: Sendable {
     guard cursor.pass >= 0, (0..<numbers.count).contains(cursor.group), cursor.offset >= 0,
       cursor.group * Self.shardsAtOnce < numbers.count
     else {
-      throw CorpusError(
+      throw FileError(
         .data, text.path,
         "a run that read \(cursor.group) groups of shards cannot go on with \(numbers.count) shards; give it the text it began with"
       )
@@ -100,7 +101,7 @@ public struct SequenceStream: Sendable {
     for number in numbers[first..<min(first + Self.shardsAtOnce, numbers.count)] {
       let shard = try text.shard(number)
       guard shard.count <= UInt32.max else {
-        throw CorpusError(
+        throw FileError(
           .data, shard.path, "holds \(shard.count) tokens; pack the text in smaller shards")
       }
       let found = shape.starts(in: shard).map { UInt32($0) }
@@ -113,7 +114,7 @@ public struct SequenceStream: Sendable {
       .number(cursor.pass), .number(cursor.group))
     mixing.shuffle(&order)
     guard cursor.offset <= order.count else {
-      throw CorpusError(
+      throw FileError(
         .data, text.path,
         "a run that read \(cursor.offset) sequences cannot go on with \(order.count); give it the text it began with"
       )

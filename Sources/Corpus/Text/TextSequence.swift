@@ -1,3 +1,5 @@
+public import Tokenizers
+
 /// A sequence of a packed text: a range of a shard's ids.
 public struct TextSequence: Sendable {
   public let shard: TokenShard

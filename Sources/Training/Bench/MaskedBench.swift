@@ -1,9 +1,11 @@
 public import Collectives
-public import Corpus
+import Corpus
 import Determinism
+import Files
 import Foundation
 import Model
 public import Tensors
+public import Tokenizers
 
 /// The speed of a step of masked language modelling on packed text, from random weights of an XLM-R of a given shape.
 ///

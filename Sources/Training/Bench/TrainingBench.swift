@@ -4,6 +4,7 @@ import Determinism
 import Foundation
 import Model
 public import Tensors
+public import Tokenizers
 
 /// The speed of a training step on real sentences, from random weights of a given shape.
 ///

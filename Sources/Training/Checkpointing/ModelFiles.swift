@@ -1,7 +1,9 @@
 public import Checkpoints
 public import Corpus
+public import Files
 public import Model
 public import Tensors
+public import Tokenizers
 
 /// A network and what belongs to it: as it is trained, and as it lies in a directory.
 public struct TrainedModel: Sendable {

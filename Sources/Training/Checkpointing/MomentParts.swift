@@ -1,5 +1,6 @@
 import Checkpoints
 package import Collectives
+import Files
 import Foundation
 import Tensors
 

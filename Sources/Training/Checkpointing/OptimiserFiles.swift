@@ -1,4 +1,5 @@
 public import Checkpoints
+public import Files
 public import Tensors
 
 /// The moments of AdamW as `optimizer.safetensors`, by the names of the parameters they belong to.

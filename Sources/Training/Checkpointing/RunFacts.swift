@@ -1,6 +1,8 @@
 import Checkpoints
 import Configuration
 import Corpus
+import Files
+import Tokenizers
 
 /// What the manifest of every checkpoint of a run tells of its making: the config and the corpora.
 ///

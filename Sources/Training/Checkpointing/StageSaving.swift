@@ -1,7 +1,9 @@
 import Checkpoints
 import Collectives
 import Configuration
+import Files
 import Tensors
+import Tokenizers
 
 /// Writes a stage's checkpoints, best weights and model: on the first rank, and, where the optimiser is sharded, each
 /// rank's part of the moments on its own.

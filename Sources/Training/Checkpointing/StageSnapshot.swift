@@ -1,9 +1,11 @@
 import Checkpoints
 import Configuration
 import Corpus
+import Files
 import Foundation
 import Synchronization
 import Tensors
+import Tokenizers
 
 /// A stage at one step, to be written while the stage goes on: values, whose memory the next update copies where they
 /// are still to be written.

@@ -1,6 +1,7 @@
 public import Checkpoints
 import Collectives
 public import Configuration
+import Files
 import Foundation
 public import Tensors
 

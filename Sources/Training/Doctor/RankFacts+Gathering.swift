@@ -2,8 +2,10 @@ import Checkpoints
 public import Collectives
 public import Configuration
 import Corpus
+import Files
 import Foundation
 public import Tensors
+import Tokenizers
 
 extension RankFacts {
   /// What can be seen without asking other ranks. Cost: half a second to measure peaks for each of `peakThreads`.

@@ -1,4 +1,5 @@
 public import Checkpoints
+public import Files
 import Foundation
 
 /// What a run would take on so many nodes, for each number asked for. Kept as `estimate.json`.

@@ -1,7 +1,9 @@
 import Checkpoints
 public import Corpus
+import Files
 import Model
 public import Tensors
+public import Tokenizers
 
 /// A token classifier read from a directory, ready to label sentences.
 public struct LoadedModel {

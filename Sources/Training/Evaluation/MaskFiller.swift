@@ -1,8 +1,10 @@
 public import Checkpoints
 import Corpus
+public import Files
 import Foundation
 import Model
 public import Tensors
+import Tokenizers
 
 /// A masked language model read from a directory, ready to guess what hides behind masks.
 public struct MaskFiller {

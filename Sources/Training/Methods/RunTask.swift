@@ -2,6 +2,7 @@ public import Checkpoints
 public import Collectives
 public import Configuration
 public import Corpus
+public import Files
 public import Model
 public import Tensors
 

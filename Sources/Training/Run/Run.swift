@@ -2,9 +2,11 @@ import Checkpoints
 public import Collectives
 public import Configuration
 import Corpus
+import Files
 import Foundation
 import Model
 public import Tensors
+import Tokenizers
 
 /// A whole run: its corpora, its stages in order, its directory.
 ///

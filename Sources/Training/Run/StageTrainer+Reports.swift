@@ -2,6 +2,7 @@ import Checkpoints
 import Collectives
 import Configuration
 import Corpus
+import Files
 import Foundation
 import Model
 import Tensors

@@ -1,11 +1,13 @@
 public import Checkpoints
 public import Collectives
 public import Configuration
-public import Corpus
+import Corpus
 import Determinism
+import Files
 import Foundation
 import Model
 public import Tensors
+public import Tokenizers
 
 /// What all stages of a run share.
 public struct RunContext {

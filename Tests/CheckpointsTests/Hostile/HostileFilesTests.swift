@@ -1,5 +1,6 @@
 import Checkpoints
 import Determinism
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -21,7 +22,7 @@ import Testing
   /// Runs `read` on `Self.count` mutations of a text that `write` has put in place.
   private func mutations(
     of seeds: [[UInt8]], _ seed: Int, write: ([UInt8]) throws -> Void,
-    read: () throws(CheckpointError) -> Void
+    read: () throws(FileError) -> Void
   ) throws {
     var refused = 0
     for number in 0..<Self.count {
@@ -29,7 +30,7 @@ import Testing
       let bytes = mutator.mutate(seeds[number % seeds.count])
       try write(bytes)
       let limit = 32 * bytes.count + 1 << 20
-      do throws(CheckpointError) {
+      do throws(FileError) {
         let peak = try HeapWatch.peakBytes(read)
         if let peak { #expect(peak <= limit, "mutation \(seed + number): \(peak) bytes") }
       } catch {
@@ -64,7 +65,7 @@ import Testing
   func listsTakeLittleMemory(element: String) throws {
     let list = "[" + repeatElement(element, count: 1_050_000).joined(separator: ",") + "]"
     let bytes = Array(list.utf8)
-    let peak = try HeapWatch.peakBytes { () throws(CheckpointError) in
+    let peak = try HeapWatch.peakBytes { () throws(FileError) in
       guard case .array(let values) = try JSONValue(parsing: bytes, path: "a list") else { return }
       #expect(values.count == 1_050_000)
     }
@@ -84,7 +85,7 @@ import Testing
       let prefix = (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) }
       let data = [UInt8](repeating: 7, count: random.below(20) == 0 ? random.below(60) : 42)
       try directory.write(prefix + header + data, to: "model.safetensors")
-    } read: { () throws(CheckpointError) in
+    } read: { () throws(FileError) in
       let file = try SafetensorsFile(path)
       for tensor in file.tensors {
         let sum = try file.withBytes(of: tensor.name) { bytes in
@@ -102,7 +103,7 @@ import Testing
     for name in ["one", "two"] {
       try SafetensorsWriter.write(
         to: directory.file("\(name).safetensors"), [.init("\(name).weight", [3])]
-      ) { (writer) throws(CheckpointError) in
+      ) { (writer) throws(FileError) in
         try writer.append("\(name).weight", ([1, 2, 3] as [Float]).span)
       }
     }
@@ -114,7 +115,7 @@ import Testing
       """
     try mutations(of: [Array(index.utf8)], 1 << 32) { bytes in
       try directory.write(bytes, to: "model.safetensors.index.json")
-    } read: { () throws(CheckpointError) in
+    } read: { () throws(FileError) in
       let weights = try CheckpointWeights(directory: directory.path)
       for file in weights.files { #expect(file.path.hasPrefix(directory.path + "/")) }
     }
@@ -128,7 +129,7 @@ import Testing
     let seeds = [config, HuggingFaceConfig(.bert)].map { Array($0.json.text.utf8) }
     try mutations(of: seeds, 2 << 32) { bytes in
       try directory.write(bytes, to: "config.json")
-    } read: { () throws(CheckpointError) in
+    } read: { () throws(FileError) in
       let config = try HuggingFaceConfig(directory: directory.path)
       #expect(config.hiddenSize % config.headCount == 0)
     }
@@ -150,7 +151,7 @@ import Testing
 
     try mutations(of: [Array(manifest)], 3 << 32) { bytes in
       try directory.write(bytes, to: "model/isogloss.json")
-    } read: { () throws(CheckpointError) in
+    } read: { () throws(FileError) in
       let manifest = try CheckpointDirectory.verify(model)
       #expect(!manifest.lineage.text(of: "model").contains("\u{1b}"))
       #expect(!ModelCard(name: "model", facts: manifest.facts).text().isEmpty)
@@ -158,7 +159,7 @@ import Testing
     try manifest.write(to: URL(filePath: model + "/isogloss.json"))
     try mutations(of: [Array(signatures)], 4 << 32) { bytes in
       try directory.write(bytes, to: "model/isogloss.sig")
-    } read: { () throws(CheckpointError) in
+    } read: { () throws(FileError) in
       try CheckpointDirectory.verify(
         model, signedBy: VerifyingKey(path: directory.file("key.pub")))
     }
@@ -166,7 +167,7 @@ import Testing
     try mutations(of: [Array(recipe)], 5 << 32) { bytes in
       try directory.write(bytes, to: "store/refs/model.json")
       number += 1
-    } read: { () throws(CheckpointError) in
+    } read: { () throws(FileError) in
       try store.pull("model", to: directory.file("out-\(number)"))
     }
   }

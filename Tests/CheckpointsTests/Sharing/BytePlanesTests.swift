@@ -1,5 +1,6 @@
 import Checkpoints
 import Determinism
+import Files
 import Testing
 
 @Suite struct BytePlanesTests {
@@ -54,7 +55,7 @@ import Testing
       default: encoded.insert(UInt8(random.below(256)), at: random.below(encoded.count))
       }
     }
-    do throws(CheckpointError) {
+    do throws(FileError) {
       let decoded = try BytePlanes.decode(
         encoded[...], count: 400, over: nil, ElementKind(.f32), path: "block")
       #expect(decoded.count == 400)

@@ -1,6 +1,8 @@
 import Checkpoints
 import Determinism
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct CheckpointDeltaTests {
@@ -95,7 +97,7 @@ import Testing
     _ = try CheckpointDelta(from: directory.file("parent"), to: directory.file("child")).write(
       to: directory.file("delta"), programVersion: "0.1")
     let out = directory.file("again")
-    let error = checkpointError { () throws(CheckpointError) in
+    let error = checkpointError { () throws(FileError) in
       try CheckpointDelta.apply(directory.file("delta"), to: directory.file("other"), at: out)
     }
     #expect(error?.code == .data)
@@ -115,7 +117,7 @@ import Testing
       SampleModel.files(delta).filter { $0.key.hasPrefix("objects/") && $0.value.count > 1000 }.keys
         .min())
     try flip(byte: 100, of: delta + "/" + object)
-    let error = checkpointError { () throws(CheckpointError) in
+    let error = checkpointError { () throws(FileError) in
       try CheckpointDelta.apply(delta, to: directory.file("parent"), at: directory.file("again"))
     }
     #expect(error?.field == object)
@@ -126,7 +128,7 @@ import Testing
     let files = try SampleModel.files(delta)
     try FileManager.default.removeItem(atPath: delta)
     try CheckpointDirectory.write(to: delta, programVersion: "0.1") {
-      (partial) throws(CheckpointError) in
+      (partial) throws(FileError) in
       for (name, data) in files {
         try? FileManager.default.createDirectory(
           atPath: ((partial + "/" + name) as NSString).deletingLastPathComponent,
@@ -134,7 +136,7 @@ import Testing
         try WholeFile.write(Array(data), to: partial + "/" + name)
       }
     }
-    let other = checkpointError { () throws(CheckpointError) in
+    let other = checkpointError { () throws(FileError) in
       try CheckpointDelta.apply(delta, to: directory.file("parent"), at: directory.file("again"))
     }
     #expect(other?.code == .data)
@@ -149,7 +151,7 @@ import Testing
       {"format": "isogloss-recipe", "format_version": 1, "name": "x", "identity": "\(hash)", \
        "files": {"\(name)": {"sha256": "\(hash)", "pieces": []}}}
       """
-    let error = checkpointError { () throws(CheckpointError) in
+    let error = checkpointError { () throws(FileError) in
       try Recipe(parsing: Array(text.utf8), path: "recipe.json")
     }
     #expect(error?.field == name && error?.message.contains("within the directory") == true)

@@ -1,7 +1,9 @@
 import Checkpoints
 import Determinism
+import Files
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct CheckpointStoreTests {
@@ -91,7 +93,7 @@ import Testing
     let path = directory.file("store")
     let taken = Mutex(0)
     DispatchQueue.concurrentPerform(iterations: 6) { number in
-      do throws(CheckpointError) {
+      do throws(FileError) {
         _ = try CheckpointStore(path, creating: true).push(children[number], as: "model")
       } catch {
         if error.message.hasPrefix("is the name of another") { taken.withLock { $0 += 1 } }
@@ -132,17 +134,17 @@ import Testing
     try SampleModel.write(to: directory.file("a"))
     try SampleModel.write(to: directory.file("b")) { _, values in values[0] = 1 }
     _ = try store.push(directory.file("a"), as: "model")
-    let taken = checkpointError { () throws(CheckpointError) in
+    let taken = checkpointError { () throws(FileError) in
       try store.push(directory.file("b"), as: "model")
     }
     #expect(taken?.field == "model" && taken?.message.hasPrefix("is the name of another") == true)
     for name in ["../model", "", ".hidden", "a/b"] {
-      let error = checkpointError { () throws(CheckpointError) in
+      let error = checkpointError { () throws(FileError) in
         try store.push(directory.file("b"), as: name)
       }
       #expect(error?.message.hasPrefix("is no name for a checkpoint") == true)
     }
-    let missing = checkpointError { () throws(CheckpointError) in
+    let missing = checkpointError { () throws(FileError) in
       try store.pull("other", to: directory.file("out"))
     }
     #expect(missing?.code == .missing && missing?.message.hasSuffix("it has: model") == true)
@@ -151,11 +153,11 @@ import Testing
   @Test func aFolderOfOtherThingsIsNoStore() throws {
     let directory = try TemporaryDirectory()
     try directory.write("text", to: "notes.txt")
-    let error = checkpointError { () throws(CheckpointError) in
+    let error = checkpointError { () throws(FileError) in
       try CheckpointStore(directory.path, creating: true)
     }
     #expect(error?.message.hasPrefix("is no store and not empty") == true)
-    let absent = checkpointError { () throws(CheckpointError) in
+    let absent = checkpointError { () throws(FileError) in
       try CheckpointStore(directory.file("none"))
     }
     #expect(absent?.code == .missing)
@@ -185,7 +187,7 @@ import Testing
       default: data[15] = 0x7F
       }
       try data.write(to: URL(filePath: path + "/" + object.key))
-      let error = checkpointError { () throws(CheckpointError) in
+      let error = checkpointError { () throws(FileError) in
         try store.pull("a", to: directory.file("out"))
       }
       #expect(

@@ -1,5 +1,7 @@
 import Checkpoints
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 /// Stores behind `ssh`: here a script that runs the command on this machine.
@@ -111,7 +113,7 @@ struct RemoteStoreTests {
     }
     _ = try store.push(directory.file("a"), as: "model")
     _ = try store.push(directory.file("a"), as: "model")
-    let error = checkpointError { () throws(CheckpointError) in
+    let error = checkpointError { () throws(FileError) in
       try store.push(directory.file("b"), as: "model")
     }
     #expect(error?.message.hasPrefix("is the name of another") == true)
@@ -133,7 +135,7 @@ struct RemoteStoreTests {
     let largest = try #require(objects.max { $0.value.count < $1.value.count }).key
     let whole = directory.file("store/" + largest)
     try FileManager.default.moveItem(atPath: whole, toPath: whole + ".away")
-    #expect(throws: CheckpointError.self) { try store.pull("a", to: directory.file("out")) }
+    #expect(throws: FileError.self) { try store.pull("a", to: directory.file("out")) }
     let isThere = directory.exists("out")
     #expect(!isThere)
     try FileManager.default.moveItem(atPath: whole + ".away", toPath: whole)
@@ -144,7 +146,7 @@ struct RemoteStoreTests {
         $0.hasSuffix(largest)
       })
     try flip(byte: 5000, of: Self.place + "/cache/" + cached)
-    let error = checkpointError { () throws(CheckpointError) in
+    let error = checkpointError { () throws(FileError) in
       try store.pull("a", to: directory.file("again"))
     }
     #expect(error?.path.hasSuffix(largest) == true)
@@ -154,19 +156,19 @@ struct RemoteStoreTests {
   @Test func addressesAndFoldersThatAreNoneAreRefused() throws {
     let directory = try TemporaryDirectory()
     for text in ["-oProxyCommand=x:/a", ":/a", "host:", "rsync://host/a", "host::module"] {
-      let error = checkpointError { () throws(CheckpointError) in try StoreAddress(text) }
+      let error = checkpointError { () throws(FileError) in try StoreAddress(text) }
       #expect(error?.message.hasPrefix("is not HOST:FOLDER") == true, "\(text)")
     }
     try directory.write("text", to: "notes.txt")
     try SampleModel.write(to: directory.file("a"))
     let store = try address(directory.path)
-    let error = checkpointError { () throws(CheckpointError) in
+    let error = checkpointError { () throws(FileError) in
       try store.push(directory.file("a"), as: "a")
     }
     #expect(error?.message.hasPrefix("is no store and not empty") == true)
     _ = Self.place
     let nobody = try StoreAddress("nowhere:/a")
-    let gone = checkpointError { () throws(CheckpointError) in try nobody.entries() }
+    let gone = checkpointError { () throws(FileError) in try nobody.entries() }
     #expect(gone?.message.contains("ssh: no host nowhere") == true)
   }
 }

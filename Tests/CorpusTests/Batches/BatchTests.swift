@@ -2,6 +2,7 @@ import Corpus
 import Determinism
 import TestSupport
 import Testing
+import Tokenizers
 
 private let shape = WindowShape(maxLength: 9, overlap: 3)
 

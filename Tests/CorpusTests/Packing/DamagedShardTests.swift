@@ -1,6 +1,8 @@
 import Corpus
+import Files
 import Foundation
 import Testing
+import Tokenizers
 
 @Suite struct DamagedShardTests {
   /// A corpus of three shards in a directory that is removed afterwards.
@@ -17,8 +19,8 @@ import Testing
     }
   }
 
-  private func failure(_ directory: String) throws -> CorpusError {
-    try #require(throws: CorpusError.self) { try ids(of: directory) }
+  private func failure(_ directory: String) throws -> FileError {
+    try #require(throws: FileError.self) { try ids(of: directory) }
   }
 
   @Test func everyAlteredByteIsRefusedByName() throws {
@@ -120,7 +122,8 @@ import Testing
     try withFolder { folder in
       func fingerprint(_ name: String, _ ids: [Int32]) throws -> UInt64 {
         try PackedCorpus.write([[ids]], to: folder + "/" + name, tokenizer: LetterTokenizer())
-        return try PackedCorpus(directory: folder + "/" + name).fingerprint
+        let corpus = try PackedCorpus(directory: folder + "/" + name)
+        return corpus.fingerprint
       }
       let first = try fingerprint("a", [4, 5])
       #expect(try first == fingerprint("b", [4, 5]))

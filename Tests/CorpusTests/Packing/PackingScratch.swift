@@ -2,6 +2,7 @@ import Corpus
 import Determinism
 import Foundation
 import Testing
+import Tokenizers
 
 /// Gives `body` a new directory, and removes it.
 func withFolder<Result>(_ body: (String) throws -> Result) throws -> Result {

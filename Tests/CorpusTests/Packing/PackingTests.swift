@@ -1,6 +1,8 @@
 import Corpus
+import Files
 import Foundation
 import Testing
+import Tokenizers
 
 @Suite struct PackingTests {
   /// Packs texts, each a file, and gives the directory to `body`.
@@ -143,7 +145,7 @@ import Testing
       func refusal(_ change: (inout PackingPlan) -> Void) throws -> String {
         var other = plan
         change(&other)
-        let error = try #require(throws: CorpusError.self) { try TextPacker.pack(other) }
+        let error = try #require(throws: FileError.self) { try TextPacker.pack(other) }
         #expect(error.code == .data)
         return error.message
       }

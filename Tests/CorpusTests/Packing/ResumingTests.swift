@@ -1,15 +1,16 @@
 import Corpus
+import Files
 import Foundation
 import Testing
 
 @Suite struct ResumingTests {
-  private static let stop = CorpusError(.io, "a test", "stops here")
+  private static let stop = FileError(.io, "a test", "stops here")
 
   /// Packs until `countdown` events have come; whether it came to the end.
   private func pack(_ plan: PackingPlan, stoppingAfter countdown: Int) throws -> Bool {
     var left = countdown
-    do throws(CorpusError) {
-      _ = try TextPacker.pack(plan) { (_: PackingEvent) throws(CorpusError) in
+    do throws(FileError) {
+      _ = try TextPacker.pack(plan) { (_: PackingEvent) throws(FileError) in
         if left == 0 { throw ResumingTests.stop }
         left -= 1
       }
@@ -23,7 +24,7 @@ import Testing
   /// The files of an unbroken run, of which `countdown` counts the events.
   private func unbroken(_ plan: PackingPlan) throws -> (files: [String: Data], events: Int) {
     var events = 0
-    _ = try TextPacker.pack(plan) { (_: PackingEvent) throws(CorpusError) in events += 1 }
+    _ = try TextPacker.pack(plan) { (_: PackingEvent) throws(FileError) in events += 1 }
     return (try files(in: plan.directory), events)
   }
 
@@ -63,7 +64,7 @@ import Testing
       let plan = smallPlan([input], to: folder + "/out")
       var shards = 0
       #expect(throws: ResumingTests.stop) {
-        try TextPacker.pack(plan) { (event: PackingEvent) throws(CorpusError) in
+        try TextPacker.pack(plan) { (event: PackingEvent) throws(FileError) in
           if case .journalWritten = event { shards += 1 }
           if shards == 5 { throw ResumingTests.stop }
         }
@@ -86,17 +87,17 @@ import Testing
       try Data(someText(lines: 100).utf8).write(to: URL(filePath: input))
       let plan = smallPlan([input], to: folder + "/out")
       #expect(try !pack(plan, stoppingAfter: 6))
-      #expect(throws: CorpusError.self) { try PackedCorpus(directory: folder + "/out/xx/train") }
+      #expect(throws: FileError.self) { try PackedCorpus(directory: folder + "/out/xx/train") }
       var other = plan
       other.shardTokens = 99
-      let error = #expect(throws: CorpusError.self) { try TextPacker.pack(other) }
+      let error = #expect(throws: FileError.self) { try TextPacker.pack(other) }
       #expect(error?.message.contains("--shard-tokens 100, and now it is 99") == true)
       let journal = folder + "/out/xx/.progress.json"
       try Data("{}".utf8).write(to: URL(filePath: journal))
-      let broken = #expect(throws: CorpusError.self) { try TextPacker.pack(plan) }
+      let broken = #expect(throws: FileError.self) { try TextPacker.pack(plan) }
       #expect(broken?.path == journal)
       try FileManager.default.removeItem(atPath: journal)
-      let orphan = #expect(throws: CorpusError.self) { try TextPacker.pack(plan) }
+      let orphan = #expect(throws: FileError.self) { try TextPacker.pack(plan) }
       #expect(orphan?.message.contains("without a journal") == true)
     }
   }
@@ -108,7 +109,7 @@ import Testing
       let plan = smallPlan([input], to: folder + "/out")
       var refusals = 0
       _ = try TextPacker.pack(plan) { (_: PackingProgress) in
-        let error = #expect(throws: CorpusError.self) { try TextPacker.pack(plan) }
+        let error = #expect(throws: FileError.self) { try TextPacker.pack(plan) }
         if error?.message.contains("another process") == true { refusals += 1 }
       }
       #expect(refusals > 0)

@@ -1,5 +1,6 @@
 import Corpus
 import Determinism
+import Files
 import Foundation
 import Testing
 
@@ -107,11 +108,11 @@ private let tags = [["B-PER", "O", "B-LOC", "O"], ["O", "B-MISC"]]
   }
 
   @Test func missingFilesAndFoldersAreErrors() {
-    let missing = #expect(throws: CorpusError.self) {
+    let missing = #expect(throws: FileError.self) {
       try SentenceReader.read("/nonexistent/a.conll")
     }
     #expect(missing?.code == .missing)
-    let folder = #expect(throws: CorpusError.self) {
+    let folder = #expect(throws: FileError.self) {
       try SentenceReader.read(FileManager.default.temporaryDirectory.path)
     }
     #expect(folder?.code == .missing)
@@ -141,7 +142,7 @@ private let tags = [["B-PER", "O", "B-LOC", "O"], ["O", "B-MISC"]]
         pieces[random.below(random.below(60) == 0 ? pieces.count : pieces.count - 3)]
       }
       for tagged in [true, false] {
-        do throws(CorpusError) {
+        do throws(FileError) {
           let file = try TextFile(path: "a", bytes: bytes)
           let sentences =
             round % 3 == 0

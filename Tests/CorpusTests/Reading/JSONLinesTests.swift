@@ -1,4 +1,5 @@
 import Corpus
+import Files
 import Testing
 
 @Suite struct JSONLinesTests {

@@ -1,4 +1,5 @@
 import Corpus
+import Tokenizers
 
 /// A tokenizer of one piece a letter: `a` is 4, `b` is 5, …; other characters are unknown, `_` gives no
 /// piece at all.

@@ -1,4 +1,5 @@
 import Corpus
+import Files
 import Foundation
 import Testing
 
@@ -27,9 +28,9 @@ func read(
 func failure(
   _ bytes: [UInt8], ending: String = ".conll", columns: ColumnChoice = ColumnChoice(),
   tagged: Bool = true
-) throws -> CorpusError {
+) throws -> FileError {
   try withFile(bytes, ending: ending) { path in
-    var error = try #require(throws: CorpusError.self) {
+    var error = try #require(throws: FileError.self) {
       try SentenceReader.read(path, columns: columns, tagged: tagged)
     }
     #expect(error.path == path)
@@ -41,6 +42,6 @@ func failure(
 func failure(
   _ text: String, ending: String = ".conll", columns: ColumnChoice = ColumnChoice(),
   tagged: Bool = true
-) throws -> CorpusError {
+) throws -> FileError {
   try failure(Array(text.utf8), ending: ending, columns: columns, tagged: tagged)
 }

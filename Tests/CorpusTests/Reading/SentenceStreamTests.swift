@@ -1,4 +1,5 @@
 import Corpus
+import Files
 import Foundation
 import Testing
 
@@ -59,8 +60,8 @@ import Testing
   @Test func aSchemeThatPartsDisagreeAboutIsAnErrorAtTheEnd() throws {
     let text = "a\tS-A\n\n" + String(repeating: "b\tO\n\n", count: 100) + "c\tU-A\n\n"
     try withFile("a.conll", text) { path in
-      let wanted = #expect(throws: CorpusError.self) { _ = try TaggedText(reading: [path]) }
-      let found = #expect(throws: CorpusError.self) {
+      let wanted = #expect(throws: FileError.self) { _ = try TaggedText(reading: [path]) }
+      let found = #expect(throws: FileError.self) {
         var stream = try TaggedStream(path, partBytes: 32)
         while try stream.next() != nil {}
       }
@@ -81,7 +82,7 @@ import Testing
       #expect(try streamed(path + ".gz", partBytes: 30).map(\.words) == whole.map(\.words))
       let bytes = try #require(FileManager.default.contents(atPath: path + ".gz"))
       try bytes.dropLast(12).write(to: URL(filePath: path + ".gz"))
-      #expect(throws: CorpusError.self) { _ = try streamed(path + ".gz", partBytes: 30) }
+      #expect(throws: FileError.self) { _ = try streamed(path + ".gz", partBytes: 30) }
     }
   }
 
@@ -104,7 +105,7 @@ import Testing
     #expect(try message("\n\n# nothing\n\n").isEmpty == false)
     let long = (0..<1000).map { "w\($0)\tO" }.joined(separator: "\n")
     #expect(try message(long).contains("blank lines"))
-    #expect(throws: CorpusError.self) {
+    #expect(throws: FileError.self) {
       var stream = try SentenceStream("/none/at/all")
       _ = try stream.next()
     }

@@ -1,5 +1,6 @@
 import Corpus
 import Determinism
+import Files
 import TestSupport
 import Testing
 
@@ -147,21 +148,21 @@ private func spell(_ entities: [(Range<Int>, String)], words: Int, in scheme: Ta
 
   @Test(arguments: ["X", "B", "B-", "b-X", "o", "BX", "-X", "M-X", "O-X", "PER", "0"])
   func tagsOfNoSchemeAreErrorsAtTheirLine(tag: String) throws {
-    let error = try #require(throws: CorpusError.self) { try converted("O O / O \(tag)") }
+    let error = try #require(throws: FileError.self) { try converted("O O / O \(tag)") }
     #expect(error.code == .data && error.line == 5)
     #expect(error.message.contains("'\(tag)'"))
   }
 
   @Test func messagesStayOnOneShortLine() throws {
     var wrong = [Sentence(words: ["w"], tags: ["B-a\nb" + String(repeating: "c", count: 900)])]
-    let error = try #require(throws: CorpusError.self) {
+    let error = try #require(throws: FileError.self) {
       try TaggedText.convert(&wrong, path: "a")
     }
     #expect(!error.description.contains("\n") && error.description.count < 250)
   }
 
   @Test func mixedSchemesAreErrors() throws {
-    let error = try #require(throws: CorpusError.self) { try converted("S-X O / U-X") }
+    let error = try #require(throws: FileError.self) { try converted("S-X O / U-X") }
     #expect(error.line == 4)
     #expect(error.message.contains("U-X") && error.message.contains("S-X of line 1"))
   }
@@ -198,7 +199,7 @@ private func spell(_ entities: [(Range<Int>, String)], words: Int, in scheme: Ta
   @Test func unknownTagsAreErrorsThatNameAllThereIsToKnow() throws {
     let set = LabelSet(of: sentences("O B-X"))
     #expect(try set.ids(of: sentences("O B-X O")[0]) == [1, 0, 1])
-    let error = try #require(throws: CorpusError.self) {
+    let error = try #require(throws: FileError.self) {
       try set.ids(of: sentences("O O / O I-X")[1])
     }
     #expect(error.path == "a" && error.line == 5 && error.code == .data)

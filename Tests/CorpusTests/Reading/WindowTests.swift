@@ -1,7 +1,9 @@
 import Corpus
 import Determinism
+import Files
 import TestSupport
 import Testing
+import Tokenizers
 
 private let tokenizer = LetterTokenizer()
 
@@ -137,7 +139,7 @@ private let tokenizer = LetterTokenizer()
 
     let unlabelled = try Split(sentences, labels: nil, tokenizer: tokenizer, shape: shape)
     #expect(Array(unlabelled.labels(of: 1)) == [-1, -1, -1, -1])
-    let error = #expect(throws: CorpusError.self) {
+    let error = #expect(throws: FileError.self) {
       try Split(
         sentences, labels: LabelSet(ordered: ["B-X", "O"]), tokenizer: tokenizer, shape: shape)
     }

@@ -2,6 +2,7 @@ import Corpus
 import Determinism
 import Foundation
 import Testing
+import Tokenizers
 
 /// The synthetic corpus: the same everywhere, parallel, hard enough.
 @Suite struct SampleCorpusTests {

@@ -1,8 +1,9 @@
 import Corpus
+import Files
 import Foundation
 import Testing
 
-private func file(_ text: String) throws(CorpusError) -> ScoreFile {
+private func file(_ text: String) throws(FileError) -> ScoreFile {
   try ScoreFile(bytes: Array(text.utf8), path: "a.txt")
 }
 
@@ -21,17 +22,17 @@ private func file(_ text: String) throws(CorpusError) -> ScoreFile {
     ("a O O\nb O\n", 2, "2 columns"), ("a\tO\tO\nb\t\tO\n", 2, "empty tag"),
   ]
   for (text, line, words) in cases {
-    let error = #expect(throws: CorpusError.self) { try file(text) }
+    let error = #expect(throws: FileError.self) { try file(text) }
     #expect(error?.code == .data && error?.line == line)
     #expect(error?.message.contains(words) == true, "\(error as Any)")
   }
-  let latin = #expect(throws: CorpusError.self) {
+  let latin = #expect(throws: FileError.self) {
     try ScoreFile(bytes: Array("a O O\n".utf8) + [0xE9, 0x20, 0x4F, 0x20, 0x4F], path: "a.txt")
   }
   #expect(latin?.line == 2)
-  let missing = #expect(throws: CorpusError.self) { try ScoreFile(path: "/nowhere/at/all") }
+  let missing = #expect(throws: FileError.self) { try ScoreFile(path: "/nowhere/at/all") }
   #expect(missing?.code == .missing)
-  let strict = #expect(throws: CorpusError.self) {
+  let strict = #expect(throws: FileError.self) {
     try file("a O O\n\nb B-X Q-X\n").scores(mode: .strict(.iob2))
   }
   #expect(strict?.description == "a.txt:3: tag “Q-X” is not a tag of IOB2")

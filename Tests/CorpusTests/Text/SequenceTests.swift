@@ -1,7 +1,9 @@
 import Corpus
 import Determinism
+import Files
 import TestSupport
 import Testing
+import Tokenizers
 
 /// Ids in memory.
 private struct Ids: TokenSource {
@@ -150,7 +152,7 @@ private struct Letters: Tokenizer {
       func encode(words: [String]) -> [[Int32]] { [] }
       func piece(of id: Int32) -> String { "" }
     }
-    #expect(throws: CorpusError.self) {
+    #expect(throws: FileError.self) {
       _ = try Masking(.init(), tokenizer: Blind(), path: "blind")
     }
   }

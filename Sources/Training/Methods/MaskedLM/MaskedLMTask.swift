@@ -3,9 +3,11 @@ import Collectives
 import Configuration
 import Corpus
 import Determinism
+import Files
 import Foundation
 import Model
 import Tensors
+import Tokenizers
 
 /// Masked language modelling over packed text of several languages.
 struct MaskedLMTask: RunTask {

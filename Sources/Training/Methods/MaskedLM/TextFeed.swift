@@ -1,6 +1,7 @@
 import Configuration
 import Corpus
 import Determinism
+import Tokenizers
 
 /// How much of packed text the steps of a stage have taken.
 public struct TextCursor: Sendable, Equatable, Codable {

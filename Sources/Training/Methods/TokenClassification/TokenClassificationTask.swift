@@ -2,8 +2,10 @@ import Checkpoints
 import Collectives
 import Configuration
 import Corpus
+import Files
 import Model
 import Tensors
+import Tokenizers
 
 /// Labels for words: sentences with tags, encoded for a model.
 struct TokenClassificationTask: RunTask {
