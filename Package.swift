@@ -50,7 +50,7 @@ let package = Package(
     library("Corpus", ["Tokenizers", "Files", "Determinism"]),
     library("Collectives", ["CMPI", "Determinism"]),
     library("Checkpoints", ["Files", "CCrypto"]),
-    library("Configuration", ["CYAML"]),
+    library("Configuration", ["CYAML", "Model", "Tensors"]),
     library("Model", ["Tensors", "Determinism"]),
     library(
       "Training",
@@ -59,9 +59,16 @@ let package = Package(
         "Configuration", "Determinism",
       ]),
     library(
+      "Diagnostics",
+      [
+        "Training", "Model", "Tensors", "Corpus", "Tokenizers", "Collectives", "Checkpoints",
+        "Files", "Configuration", "Determinism",
+      ]),
+    library(
       "Commands",
       [
-        "Training", "Tensors", "Corpus", "Collectives", "Checkpoints", "Configuration", "CLinux",
+        "Diagnostics", "Training", "Tensors", "Corpus", "Tokenizers", "Collectives", "Checkpoints",
+        "Files", "Configuration", "CLinux",
       ]),
 
     // MARK: The program
@@ -83,7 +90,7 @@ let package = Package(
       exclude: ["Scores/scores.json"]),
     tests("CollectivesTests", ["Collectives", "Determinism"]),
     tests("CheckpointsTests", ["Checkpoints", "Files", "Determinism"], exclude: ["Fixtures"]),
-    tests("ConfigurationTests", ["Configuration"]),
+    tests("ConfigurationTests", ["Configuration", "Commands", "Training", "Model"]),
     tests(
       "ModelTests",
       [
@@ -94,8 +101,8 @@ let package = Package(
     tests(
       "TrainingTests",
       [
-        "Training", "Model", "Tensors", "Corpus", "Tokenizers", "Collectives", "Checkpoints",
-        "Files", "Configuration", "Determinism",
+        "Commands", "Training", "Diagnostics", "Model", "Tensors", "Corpus", "Tokenizers",
+        "Collectives", "Checkpoints", "Files", "Configuration", "Determinism",
       ]),
   ],
   swiftLanguageModes: [.v6],

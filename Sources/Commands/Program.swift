@@ -1,11 +1,20 @@
 import Configuration
 import Glibc
+public import Training
 
 /// The program `isogloss`: its commands, and what an executable does with them.
 ///
-/// An executable is `Program().main()` and nothing else.
+/// An executable is `Program(tasks: standardTasks).main()` and nothing else.
 public struct Program {
-  public init() {}
+  private let tasks: [any RunTask.Type]
+
+  /// - Parameter tasks: What stages can do, the default first; names differ.
+  public init(tasks: [any RunTask.Type]) {
+    precondition(
+      !tasks.isEmpty && Set(tasks.map { $0.schema.name }).count == tasks.count,
+      "no task, or two of one name")
+    self.tasks = tasks
+  }
 
   /// The commands, in the order of the help. ``main()`` makes them after it has prepared the process.
   private var commands: CommandTree {
@@ -13,18 +22,19 @@ public struct Program {
       "isogloss",
       "Trains multilingual encoders, data-parallel over MPI ranks. --version prints its version.",
       commands: [
-        SampleCommand.command, TrainCommand.command, ReplayCommand.command, EstimateCommand.command,
-        EvaluateCommand.command, PredictCommand.command, FillMaskCommand.command,
+        SampleCommand.command, TrainCommand.command(tasks), ReplayCommand.command(tasks),
+        EstimateCommand.command(tasks), EvaluateCommand.command(tasks),
+        PredictCommand.command(tasks),
+      ] + tasks.flatMap { $0.commands }.map(Command.init) + [
         ScoreCommand.command, TokenizerTrainCommand.command, TokenizerCommand.encode,
         TokenizerCommand.compare, DataCommand.pack,
         InspectCommand.command, InspectCommand.lineage, InspectCommand.card,
         VerifyCommand.command, VerifyCommand.keygen, VerifyCommand.sign,
         DeltaCommand.diff, DeltaCommand.apply, MergeCommand.command,
         StoreCommand.push, StoreCommand.pull, StoreCommand.list,
-        BenchTrainCommand.command, BenchMLMCommand.command, BenchPredictCommand.command,
-        BenchKernelsCommand.command,
-        BenchCollectivesCommand.command,
-        DoctorCommand.command,
+      ] + tasks.flatMap { $0.benches }.map(BenchStepCommand.command) + [
+        BenchPredictCommand.command(tasks), BenchKernelsCommand.command,
+        BenchCollectivesCommand.command, DoctorCommand.command(tasks),
       ])
   }
 
@@ -50,7 +60,7 @@ public struct Program {
       return
     }
     if words.contains("--help-config") {
-      print(RunConfiguration.reference, terminator: "")
+      print(RunConfiguration.reference(of: tasks.map { $0.schema }), terminator: "")
       return
     }
     switch try commands.parse(words) {

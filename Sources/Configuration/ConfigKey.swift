@@ -11,8 +11,8 @@ public struct ConfigKey: Sendable, Equatable {
 
 /// One key of a mapping: how it is read into what the file says (`File`) and from there into what the
 /// run will do (`Resolved`), and how the reference describes it.
-struct Field<File: Sendable, Resolved>: Sendable {
-  let key: ConfigKey
+package struct Field<File: Sendable, Resolved>: Sendable {
+  package let key: ConfigKey
   /// Other programs' names for the same thing, offered when one is met.
   var otherNames: [String] = []
   let read: @Sendable (YAMLNode, String, inout File) throws(ConfigError) -> Void
@@ -20,13 +20,13 @@ struct Field<File: Sendable, Resolved>: Sendable {
   let place: @Sendable (File) -> Place?
   /// Takes the value of an enclosing mapping if this one has none.
   let inherit: @Sendable (inout File, File) -> Void
-  var apply: @Sendable (File, inout Resolved) -> Void = { _, _ in }
+  package var apply: @Sendable (File, inout Resolved) -> Void = { _, _ in }
   /// The resolved value as YAML; nil when there is none or it is written elsewhere.
-  var show: @Sendable (Resolved) -> String? = { _ in nil }
+  package var show: @Sendable (Resolved) -> String? = { _ in nil }
 }
 
 /// A mapping whose keys are known.
-protocol ConfigRecord: ConfigValue {
+package protocol ConfigRecord: ConfigValue {
   associatedtype Resolved
   static var fields: [Field<Self, Resolved>] { get }
   /// A record that says nothing.
@@ -34,44 +34,82 @@ protocol ConfigRecord: ConfigValue {
 }
 
 /// A resolved record in which every value is the default.
-protocol HasDefaults: Sendable {
+package protocol HasDefaults: Sendable {
   static var defaults: Self { get }
 }
 
-extension ConfigRecord {
-  static var kind: String { "mapping" }
+/// A mapping that may also have keys that tasks declare.
+package protocol HasOwnKeys: ConfigRecord {
+  /// Those that the file has, as it has them.
+  var own: [String: YAMLNode.Entry] { get set }
+}
 
-  static func read(_ node: YAMLNode, key path: String) throws(ConfigError) -> Self {
+/// The keys of all tasks of a program, for reading mappings that may have them.
+package struct KnownTasks: Sendable {
+  let schemas: [TaskSchema]
+  let names: [String]
+  let otherNames: [String: String]
+
+  init(_ schemas: [TaskSchema]) {
+    self.schemas = schemas
+    names = schemas.flatMap { $0.keys.map(\.name) }
+    otherNames = Dictionary(schemas.flatMap(\.otherNames)) { first, _ in first }
+  }
+}
+
+extension ConfigRecord {
+  package static var kind: String { "mapping" }
+
+  package static func read(_ node: YAMLNode, key path: String) throws(ConfigError) -> Self {
+    try read(node, key: path, tasks: KnownTasks([]))
+  }
+
+  /// Reads a mapping, in which keys of tasks are kept as they stand where the record has room for them.
+  package static func read(
+    _ node: YAMLNode, key path: String, tasks: KnownTasks
+  ) throws(ConfigError) -> Self {
     guard case .mapping(let entries) = node.content else {
       throw mismatch(
         node, path.isEmpty ? "the configuration" : path, "a mapping of keys")
     }
     let byName = Dictionary(uniqueKeysWithValues: fields.map { ($0.key.name, $0) })
     var record = Self()
+    let takesOwn = record is any HasOwnKeys
     for entry in entries {
-      guard let field = byName[entry.key] else { throw unknown(entry, in: path) }
+      let isOwn = takesOwn && tasks.names.contains(entry.key)
+      guard isOwn || byName[entry.key] != nil else {
+        throw unknown(entry, in: path, takesOwn ? tasks : KnownTasks([]))
+      }
       let key = path.isEmpty ? entry.key : "\(path).\(entry.key)"
       guard !entry.value.isNull else {
         throw ConfigError(entry.keyPlace, "\(key): has no value; remove the key for its default")
       }
-      try field.read(entry.value, key, &record)
+      if let field = byName[entry.key] {
+        try field.read(entry.value, key, &record)
+      } else if var holder = record as? any HasOwnKeys {
+        holder.own[entry.key] = entry
+        if let kept = holder as? Self { record = kept }
+      }
     }
     return record
   }
 
-  private static func unknown(_ entry: YAMLNode.Entry, in path: String) -> ConfigError {
+  private static func unknown(
+    _ entry: YAMLNode.Entry, in path: String, _ tasks: KnownTasks
+  ) -> ConfigError {
     let name = entry.key
     let place = path.isEmpty ? "" : " in \(path)"
     let hint =
-      fields.first { $0.otherNames.contains(name) }.map { "here it is '\($0.key.name)'" }
-      ?? NearestName.hint(name, in: fields.map(\.key.name))
+      (fields.first { $0.otherNames.contains(name) }?.key.name ?? tasks.otherNames[name])
+      .map { "here it is '\($0)'" }
+      ?? NearestName.hint(name, in: fields.map(\.key.name) + tasks.names)
     return ConfigError(entry.keyPlace, "unknown key \(name.quotedForMessage)\(place); \(hint)")
   }
 }
 
 extension Field {
   /// A key whose value the checked step treats by hand.
-  init<Value: ConfigValue>(
+  package init<Value: ConfigValue>(
     _ name: String, _ path: WritableKeyPath<File, Placed<Value>?> & Sendable,
     _ requirement: Requirement<Value>? = nil, kind: String = Value.kind,
     default defaultText: String,
@@ -80,10 +118,7 @@ extension Field {
     key = ConfigKey(name: name, kind: kind, defaultText: defaultText, help: help)
     self.otherNames = otherNames
     read = { node, key, file throws(ConfigError) in
-      let value = try Value.read(node, key: key)
-      if let requirement, !requirement.holds(value) {
-        throw ConfigError(node.place, "\(key): must be \(requirement.text), found \(node.found)")
-      }
+      let value = try Value.read(node, key: key, requirement)
       file[keyPath: path] = Placed(value: value, place: node.place)
     }
     place = { $0[keyPath: path]?.place }
@@ -91,7 +126,7 @@ extension Field {
   }
 
   /// A key whose value is used as it stands; the default is that of `Resolved`.
-  init<Value: WritableConfigValue>(
+  package init<Value: WritableConfigValue>(
     _ name: String, _ path: WritableKeyPath<File, Placed<Value>?> & Sendable,
     _ requirement: Requirement<Value>? = nil,
     into resolved: WritableKeyPath<Resolved, Value> & Sendable, otherNames: [String] = [],
@@ -107,7 +142,7 @@ extension Field {
   }
 
   /// A key whose value is used as it stands and may be absent; `default` says what that means.
-  init<Value: WritableConfigValue>(
+  package init<Value: WritableConfigValue>(
     _ name: String, _ path: WritableKeyPath<File, Placed<Value>?> & Sendable,
     _ requirement: Requirement<Value>? = nil,
     into resolved: WritableKeyPath<Resolved, Value?> & Sendable, default defaultText: String,

@@ -1,27 +1,27 @@
 /// A value with the place it was written at, for errors found after reading.
-struct Placed<Value: Sendable>: Sendable {
-  var value: Value
-  var place: Place
+package struct Placed<Value: Sendable>: Sendable {
+  package var value: Value
+  package var place: Place
 }
 
 /// What can stand behind a key of a configuration.
 ///
 /// Readings are strict: nothing is converted, so `1.0` is no whole number and `5` is no text.
 /// `key` is the dotted path of the value, as an override would spell it.
-protocol ConfigValue: Sendable {
+public protocol ConfigValue: Sendable {
   /// What the reference calls it: `whole number`.
   static var kind: String { get }
   static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Self
 }
 
 /// A value that can be written back.
-protocol WritableConfigValue: ConfigValue {
+public protocol WritableConfigValue: ConfigValue {
   /// The value as YAML on one line.
   var yaml: String { get }
 }
 
 extension ConfigValue {
-  static func mismatch(_ node: YAMLNode, _ key: String, _ expected: String) -> ConfigError {
+  package static func mismatch(_ node: YAMLNode, _ key: String, _ expected: String) -> ConfigError {
     ConfigError(node.place, "\(key): expected \(expected), found \(node.found)")
   }
 }
@@ -35,9 +35,9 @@ extension YAMLNode {
 }
 
 extension Bool: WritableConfigValue {
-  static var kind: String { "true or false" }
+  public static var kind: String { "true or false" }
 
-  static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Bool {
+  public static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Bool {
     switch node.plain(.bool) {
     case "true": true
     case "false": false
@@ -45,13 +45,13 @@ extension Bool: WritableConfigValue {
     }
   }
 
-  var yaml: String { String(self) }
+  public var yaml: String { String(self) }
 }
 
 extension Int: WritableConfigValue {
-  static var kind: String { "whole number" }
+  public static var kind: String { "whole number" }
 
-  static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Int {
+  public static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Int {
     guard let text = node.plain(.number), !text.contains(where: { ".eE".contains($0) }) else {
       throw mismatch(node, key, "a whole number such as 32")
     }
@@ -61,13 +61,13 @@ extension Int: WritableConfigValue {
     return value
   }
 
-  var yaml: String { String(self) }
+  public var yaml: String { String(self) }
 }
 
 extension Double: WritableConfigValue {
-  static var kind: String { "number" }
+  public static var kind: String { "number" }
 
-  static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Double {
+  public static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Double {
     guard let text = node.plain(.number), let value = YAMLNode.number(text) else {
       throw mismatch(node, key, "a number such as 0.1 or 1e-4")
     }
@@ -77,13 +77,23 @@ extension Double: WritableConfigValue {
     return value
   }
 
-  var yaml: String { description }
+  public var yaml: String { description }
+}
+
+extension Float: WritableConfigValue {
+  public static var kind: String { Double.kind }
+
+  public static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Float {
+    Float(try Double.read(node, key: key))
+  }
+
+  public var yaml: String { description }
 }
 
 extension String: WritableConfigValue {
-  static var kind: String { "text" }
+  public static var kind: String { "text" }
 
-  static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> String {
+  public static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> String {
     switch node.content {
     case .scalar(let text, .plain):
       switch YAMLNode.plainKind(text) {
@@ -100,21 +110,30 @@ extension String: WritableConfigValue {
     }
   }
 
-  var yaml: String { YAMLNode.scalarText(self) }
+  public var yaml: String { YAMLNode.scalarText(self) }
 }
 
 extension Placed: ConfigValue where Value: ConfigValue {
-  static var kind: String { Value.kind }
+  package static var kind: String { Value.kind }
 
-  static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Placed {
+  package static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Placed {
     Placed(value: try Value.read(node, key: key), place: node.place)
   }
 }
 
-extension Array: ConfigValue where Element: ConfigValue {
-  static var kind: String { Element.kind == String.kind ? "list" : "list of \(Element.kind)s" }
+/// A part of the document that is read later.
+extension YAMLNode: ConfigValue {
+  public static var kind: String { "mapping" }
 
-  static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> [Element] {
+  public static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> YAMLNode { node }
+}
+
+extension Array: ConfigValue where Element: ConfigValue {
+  public static var kind: String {
+    Element.kind == String.kind ? "list" : "list of \(Element.kind)s"
+  }
+
+  public static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> [Element] {
     guard case .sequence(let members) = node.content else {
       throw mismatch(node, key, "a list such as [a, b]")
     }
@@ -127,17 +146,17 @@ extension Array: ConfigValue where Element: ConfigValue {
 }
 
 extension Array: WritableConfigValue where Element: WritableConfigValue {
-  var yaml: String { "[" + map(\.yaml).joined(separator: ", ") + "]" }
+  public var yaml: String { "[" + map(\.yaml).joined(separator: ", ") + "]" }
 }
 
 /// One of a few named values.
-protocol ConfigChoice: WritableConfigValue, RawRepresentable<String>, CaseIterable {}
+public protocol ConfigChoice: WritableConfigValue, RawRepresentable<String>, CaseIterable {}
 
 extension ConfigChoice {
-  static var names: [String] { allCases.map(\.rawValue) }
-  static var kind: String { names.joined(separator: " | ") }
+  public static var names: [String] { allCases.map(\.rawValue) }
+  public static var kind: String { names.joined(separator: " | ") }
 
-  static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Self {
+  public static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Self {
     guard case .scalar(let text, _) = node.content else {
       throw mismatch(node, key, "one of \(names.joined(separator: ", "))")
     }
@@ -149,7 +168,7 @@ extension ConfigChoice {
     return value
   }
 
-  var yaml: String { rawValue.yaml }
+  public var yaml: String { rawValue.yaml }
 }
 
 /// Values by names that the file chooses, in its order.
@@ -176,21 +195,28 @@ struct Named<Value: ConfigValue>: ConfigValue {
 }
 
 /// What a value must fulfil beyond its type.
-struct Requirement<Value>: Sendable {
+public struct Requirement<Value>: Sendable {
   /// Follows "must be" in a message: `at least 1`.
-  var text: String
-  var holds: @Sendable (Value) -> Bool
+  public var text: String
+  public var holds: @Sendable (Value) -> Bool
+
+  public init(text: String, holds: @escaping @Sendable (Value) -> Bool) {
+    self.text = text
+    self.holds = holds
+  }
 }
 
 extension Requirement where Value: Comparable & Sendable {
-  static func atLeast(_ bound: Value) -> Self {
+  public static func atLeast(_ bound: Value) -> Self {
     Requirement(text: "at least \(bound)") { $0 >= bound }
   }
-  static func above(_ bound: Value) -> Self { Requirement(text: "above \(bound)") { $0 > bound } }
-  static func inside(_ range: ClosedRange<Value>) -> Self {
+  public static func above(_ bound: Value) -> Self {
+    Requirement(text: "above \(bound)") { $0 > bound }
+  }
+  public static func inside(_ range: ClosedRange<Value>) -> Self {
     Requirement(text: "from \(range.lowerBound) to \(range.upperBound)") { range.contains($0) }
   }
-  static func inside(_ range: Range<Value>) -> Self {
+  public static func inside(_ range: Range<Value>) -> Self {
     Requirement(text: "at least \(range.lowerBound) and below \(range.upperBound)") {
       range.contains($0)
     }
@@ -198,5 +224,5 @@ extension Requirement where Value: Comparable & Sendable {
 }
 
 extension Requirement where Value == String {
-  static var notEmpty: Self { Requirement(text: "some text") { !$0.isEmpty } }
+  public static var notEmpty: Self { Requirement(text: "some text") { !$0.isEmpty } }
 }

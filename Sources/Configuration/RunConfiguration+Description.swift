@@ -1,4 +1,5 @@
 import Foundation
+import Model
 
 extension RunConfiguration: CustomStringConvertible {
   /// The run as a configuration file that says everything: read from the same folder as paths here are
@@ -9,23 +10,19 @@ extension RunConfiguration: CustomStringConvertible {
       guard let value else { return }
       lines.append(String(repeating: " ", count: indent) + "\(name): \(value)")
     }
-    for field in RunFile.ownFields
-    where task == .tokenClassification || !["labels", "head"].contains(field.key.name) {
-      add(0, field.key.name, field.show(self))
-    }
+    add(0, "task", task.yaml)
+    for field in RunFile.ownFields { add(0, field.key.name, field.show(self)) }
     add(0, "output_dir", outputDirectory.yaml)
     switch start {
-    case .checkpoint(let directory): add(0, "init", directory.yaml)
-    case .shape(let shape): add(0, "model", shape.yaml)
+    case .checkpoint(let directory)?: add(0, "init", directory.yaml)
+    case .shape(let shape)?: add(0, "model", shape.yaml)
+    case nil: break
     }
     add(0, "tokenizer", tokenizer?.yaml)
-    if task == .tokenClassification {
-      add(0, "columns", "{token: \(columns.token), tag: \(columns.tag)}")
-    }
     lines.append("languages:")
     for language in languages {
       lines.append("  \(language.code.yaml):")
-      add(4, "train", language.train.yaml)
+      if !language.train.isEmpty { add(4, "train", language.train.yaml) }
       add(4, "dev", language.dev.yaml)
       add(4, "test", language.test.yaml)
       add(4, "max_sentences", language.maxSentences?.yaml)
@@ -33,16 +30,22 @@ extension RunConfiguration: CustomStringConvertible {
     lines.append("stages:")
     for stage in stages {
       lines.append("  - name: \(stage.template.yaml)")
-      add(4, "each", stage.eachLanguage.map { _ in "language" })
-      switch stage.start {
-      case .run: break
-      case .stage(let name): add(4, "init", name.yaml)
-      case .checkpoint(let directory): add(4, "init", directory.yaml)
-      }
+      add(4, "task", stage.task.yaml)
+      let each = (stage.eachLanguage == nil ? [] : ["language"]) + (stage.isOfSeed ? ["seed"] : [])
+      if !each.isEmpty { add(4, "each", each.count == 1 ? each[0] : each.yaml) }
+      if stage.isOfSeed { add(4, "seeds", [stage.seed].yaml) }
+      add(4, "init", stage.start.yaml)
+      if !stage.teachers.isEmpty { add(4, "teachers", stage.teachers.compactMap(\.text).yaml) }
+      let train = stage.trainStages.map { "stage:" + $0 } + stage.trainFiles
+      if !train.isEmpty { add(4, "train", train.yaml) }
       add(4, "languages", stage.languages.yaml)
-      add(4, "reset_optimizer", stage.resetOptimizer.yaml)
+      let schema = schema(of: stage)
+      if schema.trains { add(4, "reset_optimizer", stage.resetOptimizer.yaml) }
       add(4, "max_length", stage.maxLength?.yaml)
-      for (name, value) in stage.training.settings(of: task) { add(4, name, value) }
+      if schema.trains {
+        for (name, value) in stage.training.settings { add(4, name, value) }
+      }
+      for (name, value) in schema.lines(stage.options) { add(4, name, value) }
     }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -67,29 +70,28 @@ extension RunConfiguration: CustomStringConvertible {
     }
     return String(decoding: data, as: UTF8.self)
   }
-
-  /// The run that ``json()`` wrote.
-  ///
-  /// - Throws: ``ConfigError`` naming `path` if the text is not such JSON.
-  public init(json text: String, path: String) throws(ConfigError) {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    do {
-      self = try decoder.decode(RunConfiguration.self, from: Data(text.utf8))
-    } catch {
-      throw ConfigError(.content, path, "not the saved configuration of a run")
-    }
-  }
 }
 
-extension ModelShape {
+extension Stage.Start {
+  /// As a file names it; nil for what the run starts from.
+  fileprivate var text: String? {
+    switch self {
+    case .run: nil
+    case .stage(let name): name
+    case .checkpoint(let directory): directory
+    }
+  }
+
+  fileprivate var yaml: String? { text?.yaml }
+}
+
+extension EncoderConfiguration {
   fileprivate var yaml: String {
     var members = [
       "family: \(family.yaml)", "hidden_size: \(hiddenSize)",
-      "num_hidden_layers: \(numHiddenLayers)", "num_attention_heads: \(numAttentionHeads)",
-      "intermediate_size: \(intermediateSize)",
-      "max_position_embeddings: \(maxPositionEmbeddings)", "type_vocab_size: \(typeVocabSize)",
-      "layer_norm_eps: \(layerNormEps.yaml)",
+      "num_hidden_layers: \(layerCount)", "num_attention_heads: \(headCount)",
+      "intermediate_size: \(innerSize)", "max_position_embeddings: \(positionCount)",
+      "type_vocab_size: \(tokenTypeCount)", "layer_norm_eps: \(layerNormEpsilon.yaml)",
     ]
     for field in ModelFile.fields {
       if let value = field.show(self) { members.append("\(field.key.name): \(value)") }
@@ -99,12 +101,10 @@ extension ModelShape {
 }
 
 extension TrainingConfiguration {
-  /// Every key of a task that has a value, in the reference's order.
-  fileprivate func settings(of task: RunConfiguration.Task) -> [(name: String, value: String)] {
-    let others = TrainingFile.keysOfTask.filter { $0.key != task }.flatMap(\.value)
-    return TrainingFile.fields.compactMap { field in
+  /// Every key that has a value, in the reference's order.
+  fileprivate var settings: [(name: String, value: String)] {
+    TrainingFile.fields.compactMap { field in
       let name = field.key.name
-      if others.contains(name) { return nil }
       return (value(of: name) ?? field.show(self)).map { (name, $0) }
     }
   }
@@ -119,6 +119,8 @@ extension TrainingConfiguration {
     case ("warmup_steps", _, _, .steps(let count)): count.yaml
     case ("warmup_ratio", _, _, .ratio(let share)): share.yaml
     case ("freeze", _, _, _): "{embeddings: \(freeze.embeddings), layers: \(freeze.layers)}"
+    case ("metric_for_best_model", _, _, _):
+      metricForBestModel.isEmpty ? nil : metricForBestModel.yaml
     case ("metric_languages", _, _, _): metricLanguages.isEmpty ? nil : metricLanguages.yaml
     default: nil
     }
@@ -127,22 +129,23 @@ extension TrainingConfiguration {
 
 extension RunConfiguration {
   /// Every key of a configuration file: its kind, default and meaning, by the mapping it stands in.
-  public static let keys: [(mapping: String, keys: [ConfigKey])] = [
-    ("the run", RunFile.ownFields.map(\.key)),
-    ("the run or any stage", TrainingFile.fields.map(\.key)),
-    ("model", ModelFile.fields.map(\.key)),
-    ("languages.CODE", LanguageFile.fields.map(\.key)),
-    ("columns", ColumnsFile.fields.map(\.key)),
-    ("freeze", FreezeFile.fields.map(\.key)),
-    ("stages, each", StageFile.ownFields.map(\.key)),
-  ]
+  public static func keys(of tasks: [TaskSchema]) -> [(mapping: String, keys: [ConfigKey])] {
+    [
+      ("the run", RunFile.ownFields.map(\.key)),
+      ("the run or any stage that trains", TrainingFile.fields.map(\.key)),
+      ("model", ModelFile.fields.map(\.key)),
+      ("languages.CODE", LanguageFile.fields.map(\.key)),
+      ("freeze", FreezeFile.fields.map(\.key)),
+      ("stages, each", StageFile.ownFields.map(\.key)),
+    ] + tasks.map { ("task \($0.name), in the run or a stage of it", $0.keys) }
+  }
 
-  /// `keys` as text, at most 100 columns: what `isogloss train --help-config` prints.
-  public static var reference: String {
-    var lines: [String] = []
-    for (mapping, keys) in keys {
-      if !lines.isEmpty { lines.append("") }
-      lines.append("Keys of \(mapping):")
+  /// The keys as text, at most 100 columns: what `isogloss train --help-config` prints.
+  public static func reference(of tasks: [TaskSchema]) -> String {
+    var lines = ["Tasks, the first of which is the default:"]
+    for task in tasks { lines += TextLayout.row(task.name, task.summary, indent: 2, column: 32) }
+    for (mapping, keys) in keys(of: tasks) where !keys.isEmpty {
+      lines += ["", "Keys of \(mapping):"]
       for key in keys {
         let fallback = key.defaultText
         let otherwise = fallback.hasPrefix("required") ? fallback : "default \(fallback)"

@@ -1,20 +1,27 @@
+import Model
+import Tensors
+
 extension RunConfiguration {
   /// The step from what a file says to what the run will do: defaults, stages, impossible sums.
   ///
   /// - Parameter folder: What relative paths are joined to: empty, or with its final `/`.
-  init(_ root: Placed<RunFile>, folder: String, outputDirectory: String?) throws(ConfigError) {
+  init(
+    _ root: Placed<RunFile>, folder: String, outputDirectory: String?, tasks: [TaskSchema]
+  ) throws(ConfigError) {
     let file = root.value
-    let start = try Start(root, folder: folder)
+    let task = try Self.task(file.task, key: "task", among: tasks) ?? tasks[0]
+    let needs = try Self.needs(file, task, tasks)
+    let start = try Start(root, folder: folder, needs: needs)
     let languages = try Language.all(root, folder: folder)
     guard
       let output = outputDirectory ?? file.outputDir.map({ Self.joined(folder, $0.value) })
     else {
       throw ConfigError(root.place, "output_dir is missing: the directory for what the run makes")
     }
-    self.init(start: start, languages: languages, outputDirectory: output, stages: [])
+    self.init(task: task.name, start: start, languages: languages, outputDirectory: output)
+    self.tasks = tasks
     for field in RunFile.ownFields { field.apply(file, &self) }
     tokenizer = file.tokenizer.map { Self.joined(folder, $0.value) }
-    columns = try Columns(file.columns)
     try readBF16(file)
     if fullDeterminism, gradientDtype == .bf16, let place = file.gradientDtype?.place {
       throw ConfigError(
@@ -22,9 +29,68 @@ extension RunConfiguration {
         "gradient_dtype: bf16 rounds what each rank sends, which full_determinism forbids; use fp32"
       )
     }
-    try checkTask(file)
-    try checkWindows(file)
+    if let length = file.maxLength { try checkLength(length, key: "max_length") }
     stages = try StageBuilder(file: root, run: self, folder: folder).stages()
+    try checkUsed(file)
+  }
+
+  /// The task that a file names; nil if it names none.
+  static func task(
+    _ name: Placed<String>?, key: String, among tasks: [TaskSchema]
+  ) throws(ConfigError) -> TaskSchema? {
+    guard let name else { return nil }
+    guard let task = tasks.first(where: { $0.name == name.value }) else {
+      throw ConfigError(
+        name.place,
+        "\(key): unknown value \(name.value.quotedForMessage); "
+          + NearestName.hint(name.value, in: tasks.map(\.name)))
+    }
+    return task
+  }
+
+  /// What the tasks of all stages need of the run.
+  private static func needs(
+    _ file: RunFile, _ task: TaskSchema, _ tasks: [TaskSchema]
+  ) throws(ConfigError) -> Set<TaskSchema.Need> {
+    guard let stages = file.stages?.value, !stages.isEmpty else { return task.needs }
+    var needs: Set<TaskSchema.Need> = []
+    for (index, stage) in stages.enumerated() {
+      let own = try Self.task(stage.value.task, key: "stages.\(index).task", among: tasks)
+      needs.formUnion((own ?? task).needs)
+    }
+    return needs
+  }
+
+  /// A key that no stage of the run reads is a slip.
+  private func checkUsed(_ file: RunFile) throws(ConfigError) {
+    let used = Set(stages.map(\.task))
+    let schemas = tasks.filter { used.contains($0.name) }
+    for entry in file.own.values.sorted(by: { $0.keyPlace.line < $1.keyPlace.line }) {
+      try checkOwn(entry, key: entry.key, of: schemas)
+    }
+    for member in file.languages?.value.members ?? [] {
+      if let sentences = member.value.maxSentences,
+        !schemas.contains(where: { $0.languageKeys.contains("max_sentences") })
+      {
+        throw ConfigError(
+          sentences.place,
+          "languages.\(member.name.value).max_sentences: is used only with task: "
+            + tasks.filter { $0.languageKeys.contains("max_sentences") }.map(\.name)
+            .joined(separator: " or "))
+      }
+    }
+  }
+
+  /// - Throws: ``ConfigError`` that says whose a key is, if it is of none of some tasks.
+  func checkOwn(
+    _ entry: YAMLNode.Entry, key: String, of schemas: [TaskSchema]
+  ) throws(ConfigError) {
+    func has(_ schema: TaskSchema) -> Bool { schema.keys.contains { $0.name == entry.key } }
+    if schemas.contains(where: has) { return }
+    throw ConfigError(
+      entry.value.place,
+      "\(key): is used only with task: "
+        + tasks.filter(has).map(\.name).joined(separator: " or "))
   }
 
   /// `path` in `folder`, which is empty or ends with `/`; an absolute path stays.
@@ -45,109 +111,78 @@ extension RunConfiguration {
     precision = named
   }
 
-  /// Keys that only sentences with labels have are slips beside text.
-  private func checkTask(_ file: RunFile) throws(ConfigError) {
-    guard task == .maskedLM else { return }
-    for field in RunFile.ownFields
-    where ["labels", "head", "columns", "window_stride"].contains(field.key.name) {
-      if let place = field.place(file) {
-        throw ConfigError(
-          place, "\(field.key.name): is used only with task: token-classification")
-      }
-    }
-    for member in file.languages?.value.members ?? [] {
-      if let sentences = member.value.maxSentences {
-        throw ConfigError(
-          sentences.place,
-          "languages.\(member.name.value).max_sentences: is used only with task: token-classification"
-        )
-      }
-    }
-  }
-
   /// - Throws: ``ConfigError`` if sequences of a length do not fit in a model that starts from a shape.
   func checkLength(_ length: Placed<Int>, key: String) throws(ConfigError) {
-    guard case .shape(let shape) = start, length.value > shape.longestSequence else { return }
+    guard case .shape(let shape)? = start, length.value > shape.longestSequence else { return }
     throw ConfigError(
       length.place,
       "\(key): \(length.value) is more than the model's \(shape.longestSequence) tokens "
-        + "(max_position_embeddings \(shape.maxPositionEmbeddings))")
-  }
-
-  private func checkWindows(_ file: RunFile) throws(ConfigError) {
-    var longest = maxLength
-    if let length = file.maxLength { try checkLength(length, key: "max_length") }
-    if case .shape(let shape) = start { longest = maxLength ?? shape.longestSequence }
-    if let stride = file.windowStride, let longest, stride.value >= longest - 2 {
-      throw ConfigError(
-        stride.place,
-        "window_stride: \(stride.value) leaves no room in windows of \(longest) tokens, 2 of them "
-          + "special; use \(max(0, longest - 3)) or less")
-    }
+        + "(max_position_embeddings \(shape.positionCount))")
   }
 }
 
 extension RunConfiguration.Start {
-  fileprivate init(_ root: Placed<RunFile>, folder: String) throws(ConfigError) {
+  /// Nil where the file has none and no stage needs one.
+  fileprivate init?(
+    _ root: Placed<RunFile>, folder: String, needs: Set<TaskSchema.Need>
+  ) throws(ConfigError) {
     let file = root.value
+    if !needs.contains(.tokenizer), let tokenizer = file.tokenizer {
+      throw ConfigError(tokenizer.place, "tokenizer: no stage of this run reads one")
+    }
     switch (file.start, file.model) {
     case (let checkpoint?, nil):
       self = .checkpoint(directory: RunConfiguration.joined(folder, checkpoint.value))
     case (nil, let model?):
-      guard file.tokenizer != nil else {
+      guard needs.contains(.encoder) else {
+        throw ConfigError(model.place, "model: no stage of this run has an encoder")
+      }
+      guard file.tokenizer != nil || !needs.contains(.tokenizer) else {
         throw ConfigError(
           model.place, "tokenizer is missing: a model of random weights needs one beside it")
       }
-      self = .shape(try ModelShape(model))
+      self = .shape(try EncoderConfiguration(model))
     case (_?, let model?):
       throw ConfigError(model.place, "model: init is given too; keep one of them")
     case (nil, nil):
+      if !needs.contains(.encoder) { return nil }
       throw ConfigError(
         root.place, "init or model is missing: a checkpoint directory or a shape to start from")
     }
   }
 }
 
-extension ModelShape {
+extension EncoderConfiguration {
+  /// A shape whose vocabulary is not known yet.
   fileprivate init(_ model: Placed<ModelFile>) throws(ConfigError) {
     let file = model.value
     func required<T>(_ value: Placed<T>?, _ name: String) throws(ConfigError) -> Placed<T> {
       guard let value else { throw ConfigError(model.place, "model.\(name) is missing") }
       return value
     }
-    self.init()
+    self = .defaults
     for field in ModelFile.fields { field.apply(file, &self) }
     family = try required(file.family, "family").value
+    // As transformers has it; the tokenizer has the last word.
+    paddingID = family == .bert ? 0 : 1
     hiddenSize = try required(file.hiddenSize, "hidden_size").value
-    numHiddenLayers = try required(file.numHiddenLayers, "num_hidden_layers").value
+    layerCount = try required(file.numHiddenLayers, "num_hidden_layers").value
     let heads = try required(file.numAttentionHeads, "num_attention_heads")
     guard hiddenSize.isMultiple(of: heads.value) else {
       throw ConfigError(
         heads.place,
         "model.num_attention_heads: \(heads.value) does not divide hidden_size \(hiddenSize)")
     }
-    numAttentionHeads = heads.value
-    intermediateSize = file.intermediateSize?.value ?? 4 * hiddenSize
-    maxPositionEmbeddings =
-      file.maxPositionEmbeddings?.value ?? 512 + family.reservedPositions
-    typeVocabSize = file.typeVocabSize?.value ?? (family == .bert ? 2 : 1)
-    layerNormEps = file.layerNormEps?.value ?? (family == .bert ? 1e-12 : 1e-5)
+    headCount = heads.value
+    innerSize = file.intermediateSize?.value ?? 4 * hiddenSize
+    positionCount = file.maxPositionEmbeddings?.value ?? 512 + positionOffset
+    tokenTypeCount = file.typeVocabSize?.value ?? (family == .bert ? 2 : 1)
+    layerNormEpsilon = file.layerNormEps?.value ?? (family == .bert ? 1e-12 : 1e-5)
     guard longestSequence >= 3 else {
       throw ConfigError(
         file.maxPositionEmbeddings?.place ?? model.place,
-        "model.max_position_embeddings: \(maxPositionEmbeddings) leaves no room for a word; use "
-          + "\(3 + family.reservedPositions) or more")
-    }
-  }
-}
-
-extension RunConfiguration.Columns {
-  fileprivate init(_ file: Placed<ColumnsFile>?) throws(ConfigError) {
-    self.init()
-    guard let file else { return }
-    for field in ColumnsFile.fields { field.apply(file.value, &self) }
-    guard token != tag else {
-      throw ConfigError(file.place, "columns: token and tag are both column \(token)")
+        "model.max_position_embeddings: \(positionCount) leaves no room for a word; use "
+          + "\(3 + positionOffset) or more")
     }
   }
 }
@@ -207,11 +242,6 @@ extension RunConfiguration.Language {
     train = try files(member.value.train, "train")
     dev = try files(member.value.dev, "dev")
     test = try files(member.value.test, "test")
-    guard !train.isEmpty else {
-      throw ConfigError(
-        member.value.train?.place ?? member.name.place,
-        "languages.\(code).train is missing: at least one file")
-    }
     maxSentences = member.value.maxSentences?.value
   }
 }

@@ -1,23 +1,22 @@
+import Foundation
+public import Model
+public import Tensors
+
 /// What a run will do: a configuration file with every default filled in and every sum checked.
 ///
 /// Paths are as in the file, joined to its folder. Saved as JSON beside the run's checkpoints.
-public struct RunConfiguration: Sendable, Equatable, Codable {
-  public enum Task: String, Sendable, Codable, CaseIterable {
-    case tokenClassification = "token-classification"
-    case maskedLM = "masked-lm"
-  }
-
+public struct RunConfiguration: Sendable, Encodable {
   /// Where the first weights come from.
-  public enum Start: Sendable, Equatable, Codable {
+  public enum Start: Sendable, Equatable, Encodable {
     /// A checkpoint directory.
     case checkpoint(directory: String)
-    /// Random weights of a shape.
-    case shape(ModelShape)
+    /// Random weights of a shape, whose vocabulary and padding id are the tokenizer's.
+    case shape(EncoderConfiguration)
   }
 
-  public struct Language: Sendable, Equatable, Codable {
+  public struct Language: Sendable, Equatable, Encodable {
     public var code: String
-    /// Files, or of masked-lm directories of packed text; at least one.
+    /// Files, or directories where the task's data are directories; none where no stage trains on them.
     public var train: [String]
     /// Files, perhaps none.
     public var dev: [String]
@@ -27,46 +26,25 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
     public var maxSentences: Int?
   }
 
-  /// Columns of CoNLL files: from 0, or from −1 backwards for those counted from the row's end.
-  public struct Columns: Sendable, Equatable, Codable {
-    public var token = 0
-    public var tag = -1
-  }
-
-  public enum Labels: String, Sendable, Codable, CaseIterable {
-    /// One label set for all languages.
-    case union
-    /// A head for each language, with the labels of its own data.
-    case perLanguage = "per-language"
-  }
-
-  public enum Head: String, Sendable, Codable, CaseIterable { case softmax, crf }
-
-  public enum Precision: String, Sendable, Codable, CaseIterable { case fp32, bf16 }
-
-  public enum PreemptionSignal: String, Sendable, Codable, CaseIterable {
+  public enum PreemptionSignal: String, Sendable, Encodable, CaseIterable {
     case none
     case usr1 = "USR1"
     case usr2 = "USR2"
     case term = "TERM"
   }
 
-  public var task = Task.tokenClassification
-  public var start: Start
+  /// What a stage does that does not say: the name of one of ``tasks``.
+  public var task: String
+  /// Nil where no stage starts from an encoder.
+  public var start: Start?
   /// A tokenizer file or directory; nil for the one in the checkpoint that the run starts from.
   public var tokenizer: String?
   /// In the file's order, at least one.
   public var languages: [Language]
-  public var columns = Columns()
-  public var labels = Labels.union
-  public var head = Head.softmax
   /// Tokens in a window, or in a sequence of text, at most, special tokens included; nil for as many as the model can
   /// take.
   public var maxLength: Int?
-  /// Tokens that neighbouring windows of a long sentence share at most; nil for
-  /// ``overlap(windowLength:)`` to choose.
-  public var windowStride: Int?
-  /// At least 0.
+  /// At least 0. Stages may have seeds of their own.
   public var seed = 42
   public var fullDeterminism = false
   /// The parts each step's batch is cut into, whatever the number of ranks; the most ranks there can be.
@@ -88,168 +66,213 @@ public struct RunConfiguration: Sendable, Equatable, Codable {
   /// In the order they run, at least one; names are unique.
   public var stages: [Stage]
 
-  init(start: Start, languages: [Language], outputDirectory: String, stages: [Stage]) {
+  /// The tasks that the file could name.
+  public var tasks: [TaskSchema] = []
+
+  init(task: String, start: Start?, languages: [Language], outputDirectory: String) {
+    self.task = task
     self.start = start
     self.languages = languages
     self.outputDirectory = outputDirectory
-    self.stages = stages
+    stages = []
   }
 
-  /// The tokens that neighbouring windows share at most when windows have `windowLength` tokens:
-  /// `windowStride`, or else a quarter of a window's words and at most 64.
-  ///
-  /// - Precondition: `windowLength ≥ 3`.
-  public func overlap(windowLength: Int) -> Int {
-    precondition(windowLength >= 3, "a window of \(windowLength) tokens")
-    return min(windowStride ?? min(64, (windowLength - 2) / 4), windowLength - 3)
+  /// What the task of a stage says of itself.
+  public func schema(of stage: Stage) -> TaskSchema { schema(named: stage.task) }
+
+  func schema(named name: String) -> TaskSchema {
+    guard let schema = tasks.first(where: { $0.name == name }) else {
+      preconditionFailure("a task '\(name)' that is not known")
+    }
+    return schema
+  }
+
+  /// The language of a code that is one of the run's.
+  public func language(_ code: String) -> Language {
+    guard let language = languages.first(where: { $0.code == code }) else {
+      preconditionFailure("a language '\(code)' that the run does not have")
+    }
+    return language
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case task, start, tokenizer, languages, maxLength, seed, fullDeterminism, shards, precision
+    case gradientDtype, ddpBucketCapMb, shardOptimizer, ddpTimeout, replicaCheckSteps, logGradients
+    case preemptionSignal, outputDirectory, stages
+  }
+}
+
+extension RunConfiguration: Equatable {
+  /// Whether the two say the same, whatever tasks else their programs have.
+  public static func == (left: RunConfiguration, right: RunConfiguration) -> Bool {
+    left.description == right.description
   }
 }
 
 extension RunConfiguration: HasDefaults {
-  static var defaults: RunConfiguration {
-    RunConfiguration(
-      start: .checkpoint(directory: ""), languages: [], outputDirectory: "", stages: [])
+  package static var defaults: RunConfiguration {
+    RunConfiguration(task: "", start: nil, languages: [], outputDirectory: "")
   }
 }
 
-/// The shape of an encoder that starts from random weights, under the names of `config.json`.
-public struct ModelShape: Sendable, Equatable, Codable {
-  public enum Family: String, Sendable, Codable, CaseIterable {
-    case bert, roberta
-    case xlmRoberta = "xlm-roberta"
-
-    /// The rows of the position table that no token takes.
-    var reservedPositions: Int { self == .bert ? 0 : 2 }
+extension EncoderConfiguration: HasDefaults {
+  package static var defaults: EncoderConfiguration {
+    EncoderConfiguration(
+      family: .bert, vocabularySize: 0, hiddenSize: 0, layerCount: 0, headCount: 1, innerSize: 0,
+      positionCount: 0, tokenTypeCount: 0, layerNormEpsilon: 0, paddingID: 0)
   }
-
-  /// How new weights are drawn.
-  public enum Initializer: String, Sendable, Codable, CaseIterable {
-    /// As `transformers` does.
-    case normal
-    /// Heads of the first layer look at neighbouring tokens, and matrices of all layers have a deviation of one over the
-    /// root of their inputs.
-    case mimetic
-  }
-
-  public var family = Family.bert
-  public var hiddenSize = 0
-  public var numHiddenLayers = 0
-  public var numAttentionHeads = 0
-  public var intermediateSize = 0
-  public var maxPositionEmbeddings = 0
-  public var typeVocabSize = 0
-  public var layerNormEps = 0.0
-  public var hiddenDropoutProb = 0.1
-  public var attentionProbsDropoutProb = 0.1
-  /// Dropout before the head; nil for `hiddenDropoutProb`.
-  public var classifierDropout: Double?
-  /// Standard deviation of the first weights.
-  public var initializerRange = 0.02
-  /// How the first weights are drawn.
-  public var initializer = Initializer.normal
-
-  /// Tokens that a sequence can have at most, special ones included.
-  public var longestSequence: Int { maxPositionEmbeddings - family.reservedPositions }
 }
 
-extension ModelShape: HasDefaults {
-  static var defaults: ModelShape { ModelShape() }
-}
-
-/// One stage of a run: which weights it begins with, on which languages it trains, and how.
-public struct Stage: Sendable, Equatable, Codable {
-  public enum Start: Sendable, Equatable, Codable {
+/// One stage of a run: what it does, what it begins with, on which languages, and how.
+public struct Stage: Sendable {
+  /// A stage or a directory that a stage begins with.
+  public enum Start: Sendable, Equatable, Encodable {
     /// What the run starts from: every stage that begins so begins with the same weights.
     case run
-    /// The weights that an earlier stage ended with.
+    /// What an earlier stage left.
     case stage(name: String)
     /// A checkpoint directory.
     case checkpoint(directory: String)
+
+    /// The stage that is named, if one is.
+    public var stage: String? {
+      if case .stage(let name) = self { name } else { nil }
+    }
   }
 
   /// Unique in the run, as is `folderName`.
   public var name: String
-  /// The name as the file says it, with `{language}` in it if the stage is one of those made for each
-  /// language. Stages of one template differ in language alone: a column of a table of scores.
+  /// The name as the file says it, with `{language}` and `{seed}` in it if the stage is one of those made for each
+  /// language or seed. Stages of one template and seed differ in language alone: a column of a table of scores.
   public var template: String
-  public var start: Start
-  /// Codes of the languages trained on, in the run's order; at least one.
+  /// The name of its task.
+  public var task: String
+  /// Where its first weights come from, or the model that it uses.
+  public var start = Start.run
+  /// The models that it learns from.
+  public var teachers: [Start] = []
+  /// Earlier stages whose corpora take the place of the languages' training files.
+  public var trainStages: [String] = []
+  /// Files that stand beside them; only of a stage of one language.
+  public var trainFiles: [String] = []
+  /// Codes of the languages worked on, in the run's order; at least one.
   public var languages: [String]
   /// Whether moments begin anew; false goes on with those of the stage it starts from, and with its count of
   /// updates. The schedule begins anew in any case.
-  public var resetOptimizer: Bool
-  /// Tokens in a sequence of text at most; nil for the run's.
+  public var resetOptimizer = true
+  /// Tokens in a window or in a sequence of text at most; nil for the run's.
   public var maxLength: Int?
-  public var training: TrainingConfiguration
+  /// The seed of everything random in it.
+  public var seed: Int
+  /// Names its random numbers: stages of one template and language have one number, whatever their seeds, and otherwise it
+  /// is the stage's place in the run.
+  public var randomKey: Int
+  public var training = TrainingConfiguration()
+  /// The values of the task's own keys.
+  public var options: any TaskOptions
 
   /// The language that an `each: language` stage was made for.
   public var eachLanguage: String? { template.contains("{language}") ? languages.first : nil }
 
+  /// Whether the stage is one of those made for each seed.
+  public var isOfSeed: Bool { template.contains("{seed}") }
+
   /// `name` with `-` for each space: the stage's folder below the run's output directory.
   public var folderName: String { name.split(separator: " ").joined(separator: "-") }
+
+  /// The name without the language that it was made for: `fine-tune` of `fine-tune {language}`.
+  public var group: String {
+    let group = template.split(separator: "{language}").joined()
+      .split(separator: "{seed}", omittingEmptySubsequences: false).joined(separator: "\(seed)")
+      .trimmingCharacters(in: CharacterSet(charactersIn: " -_.:"))
+    return group.isEmpty ? template : group
+  }
+
+  /// The earlier stages that it needs.
+  public var sources: [String] {
+    [start.stage].compactMap(\.self) + teachers.compactMap(\.stage) + trainStages
+  }
+
+  /// The values of the task's own keys, as the task reads them.
+  public func options<Options: TaskOptions>(as type: Options.Type = Options.self) -> Options {
+    guard let options = options as? Options else {
+      preconditionFailure("options of \(Swift.type(of: options)), not of \(type)")
+    }
+    return options
+  }
+}
+
+extension Stage: Encodable {
+  private enum CodingKeys: String, CodingKey {
+    case name, template, task, start, teachers, trainStages, trainFiles, languages, resetOptimizer
+    case maxLength, seed, training, options
+  }
+
+  public func encode(to encoder: any Swift.Encoder) throws {
+    var members = encoder.container(keyedBy: CodingKeys.self)
+    try members.encode(name, forKey: .name)
+    try members.encode(template, forKey: .template)
+    try members.encode(task, forKey: .task)
+    try members.encode(start, forKey: .start)
+    if !teachers.isEmpty { try members.encode(teachers, forKey: .teachers) }
+    if !trainStages.isEmpty { try members.encode(trainStages, forKey: .trainStages) }
+    if !trainFiles.isEmpty { try members.encode(trainFiles, forKey: .trainFiles) }
+    try members.encode(languages, forKey: .languages)
+    try members.encode(resetOptimizer, forKey: .resetOptimizer)
+    try members.encodeIfPresent(maxLength, forKey: .maxLength)
+    try members.encode(seed, forKey: .seed)
+    try members.encode(training, forKey: .training)
+    try options.encode(to: members.superEncoder(forKey: .options))
+  }
 }
 
 /// How a stage trains.
-public struct TrainingConfiguration: Sendable, Equatable, Codable {
+public struct TrainingConfiguration: Sendable, Equatable, Encodable {
   /// The global batch of one optimiser step, over all ranks.
-  public enum StepSize: Sendable, Equatable, Codable {
+  public enum StepSize: Sendable, Equatable, Encodable {
     case sentences(count: Int)
     case tokens(count: Int)
   }
 
-  public enum Duration: Sendable, Equatable, Codable {
+  public enum Duration: Sendable, Equatable, Encodable {
     /// Passes over the data; may be a fraction.
     case epochs(count: Double)
     case steps(count: Int)
   }
 
-  public enum Warmup: Sendable, Equatable, Codable {
+  public enum Warmup: Sendable, Equatable, Encodable {
     case steps(count: Int)
     /// A share of all steps, 0 to 1.
     case ratio(share: Double)
   }
 
-  public enum Schedule: String, Sendable, Codable, CaseIterable {
+  public enum Schedule: String, Sendable, Encodable, CaseIterable {
     case linear, cosine, constant
     case constantWithWarmup = "constant_with_warmup"
   }
 
-  public enum DecayedParameters: String, Sendable, Codable, CaseIterable {
+  public enum DecayedParameters: String, Sendable, Encodable, CaseIterable {
     /// Parameters of two dimensions: no bias, no LayerNorm.
     case matrices
     case all
   }
 
   /// From when on rows of embedding tables decay.
-  public enum EmbeddingDecay: String, Sendable, Codable, CaseIterable {
+  public enum EmbeddingDecay: String, Sendable, Encodable, CaseIterable {
     /// A row from the first step that uses it; rows never used keep their bytes.
     case touched
     /// Every row in every step, as PyTorch's AdamW.
     case dense
   }
 
-  public enum EvaluationStrategy: String, Sendable, Codable, CaseIterable { case no, steps, epoch }
-
-  public enum SaveStrategy: String, Sendable, Codable, CaseIterable { case no, end, epoch, steps }
-
-  public enum Metric: String, Sendable, Codable, CaseIterable {
-    /// The mean of the languages' F1 scores; more is better.
-    case macroF1 = "macro_f1"
-    /// The mean of the languages' losses, each the mean over its hidden tokens; less is better.
-    case loss = "eval_loss"
+  public enum EvaluationStrategy: String, Sendable, Encodable, CaseIterable {
+    case no, steps, epoch
   }
 
-  /// What a sequence of text may be filled across.
-  public enum Filling: String, Sendable, Codable, CaseIterable { case language, document }
-
-  /// What the tokens of a sequence of text attend to.
-  public enum AttentionScope: String, Sendable, Codable, CaseIterable { case sequence, document }
-
-  /// What the bias of a decoder is before it has learnt anything.
-  public enum DecoderBias: String, Sendable, Codable, CaseIterable { case zero, unigram }
+  public enum SaveStrategy: String, Sendable, Encodable, CaseIterable { case no, end, epoch, steps }
 
   /// What keeps its first weights.
-  public struct Freeze: Sendable, Equatable, Codable {
+  public struct Freeze: Sendable, Equatable, Encodable {
     public var embeddings = false
     /// The number of lowest layers.
     public var layers = 0
@@ -278,23 +301,10 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   public var adamEpsilon = 1e-8
   /// The global norm that gradients are scaled down to; 0 for no clipping.
   public var maxGradNorm = 1.0
-  public var labelSmoothingFactor = 0.0
-  /// The share of tokens, or of words, that are hidden and guessed.
-  public var mlmProbability = 0.15
-  /// Of those hidden, the share that becomes the mask.
-  public var maskReplaceProb = 0.8
-  /// Of those hidden, the share that becomes a random token; the rest stay as they are.
-  public var randomReplaceProb = 0.1
-  public var wholeWordMask = false
-  public var fillAcross = Filling.language
-  public var attendWithin = AttentionScope.sequence
-  /// Of a decoder that no checkpoint brings.
-  public var lmHeadBias = DecoderBias.zero
   public var freeze = Freeze()
-  /// Dropout of embeddings and hidden states; nil for the model's own. So the next two.
+  /// Dropout of embeddings and hidden states; nil for the model's own. So the next.
   public var hiddenDropoutProb: Double?
   public var attentionProbsDropoutProb: Double?
-  public var classifierDropout: Double?
   public var evalStrategy = EvaluationStrategy.no
   /// Steps between evaluations; present exactly when `evalStrategy` is `steps`.
   public var evalSteps: Int?
@@ -307,11 +317,12 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
   /// States in between kept at most, the newest; nil for all.
   public var saveTotalLimit: Int?
   /// What the weights of the finished stage are stored as; those of states in between are fp32.
-  public var saveDtype = RunConfiguration.Precision.fp32
+  public var saveDtype = Precision.fp32
   /// Megabytes of a file of the finished stage's weights at most; nil for one file.
   public var maxShardMb: Int?
   public var loadBestModelAtEnd = false
-  public var metricForBestModel = Metric.macroF1
+  /// One of the task's metrics, by name; empty of a task that has none.
+  public var metricForBestModel = ""
   /// The languages the metric is the mean over, in the run's order; each has dev files.
   /// Empty exactly when nothing is evaluated during the stage.
   public var metricLanguages: [String] = []
@@ -325,30 +336,19 @@ public struct TrainingConfiguration: Sendable, Equatable, Codable {
 }
 
 extension TrainingConfiguration: HasDefaults {
-  static var defaults: TrainingConfiguration { TrainingConfiguration() }
+  package static var defaults: TrainingConfiguration { TrainingConfiguration() }
 }
 
 extension TrainingConfiguration.Freeze: HasDefaults {
-  static var defaults: Self { Self() }
+  package static var defaults: Self { Self() }
 }
 
-extension RunConfiguration.Columns: HasDefaults {
-  static var defaults: Self { Self() }
-}
-
-extension RunConfiguration.Task: ConfigChoice {}
-extension RunConfiguration.Labels: ConfigChoice {}
-extension RunConfiguration.Head: ConfigChoice {}
-extension RunConfiguration.Precision: ConfigChoice {}
+extension Precision: ConfigChoice {}
+extension EncoderFamily: ConfigChoice {}
+extension Initializer: ConfigChoice {}
 extension RunConfiguration.PreemptionSignal: ConfigChoice {}
-extension ModelShape.Family: ConfigChoice {}
-extension ModelShape.Initializer: ConfigChoice {}
 extension TrainingConfiguration.Schedule: ConfigChoice {}
 extension TrainingConfiguration.DecayedParameters: ConfigChoice {}
 extension TrainingConfiguration.EmbeddingDecay: ConfigChoice {}
 extension TrainingConfiguration.EvaluationStrategy: ConfigChoice {}
 extension TrainingConfiguration.SaveStrategy: ConfigChoice {}
-extension TrainingConfiguration.Metric: ConfigChoice {}
-extension TrainingConfiguration.Filling: ConfigChoice {}
-extension TrainingConfiguration.AttentionScope: ConfigChoice {}
-extension TrainingConfiguration.DecoderBias: ConfigChoice {}

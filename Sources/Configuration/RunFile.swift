@@ -1,22 +1,22 @@
+import Model
+import Tensors
+
 /// What a configuration file may say, as it says it, with places. A nil is what it does not say.
-struct RunFile: ConfigRecord {
-  var task: Placed<RunConfiguration.Task>?
+struct RunFile: HasOwnKeys {
+  var task: Placed<String>?
   /// Key `init`.
   var start: Placed<String>?
   var model: Placed<ModelFile>?
   var tokenizer: Placed<String>?
   var languages: Placed<Named<LanguageFile>>?
-  var columns: Placed<ColumnsFile>?
-  var labels: Placed<RunConfiguration.Labels>?
-  var head: Placed<RunConfiguration.Head>?
   var maxLength: Placed<Int>?
-  var windowStride: Placed<Int>?
   var seed: Placed<Int>?
+  var seeds: Placed<[Placed<Int>]>?
   var fullDeterminism: Placed<Bool>?
   var shards: Placed<Int>?
-  var precision: Placed<RunConfiguration.Precision>?
+  var precision: Placed<Precision>?
   var bf16: Placed<Bool>?
-  var gradientDtype: Placed<RunConfiguration.Precision>?
+  var gradientDtype: Placed<Precision>?
   var ddpBucketCapMb: Placed<Int>?
   var shardOptimizer: Placed<Bool>?
   var ddpTimeout: Placed<Int>?
@@ -24,39 +24,55 @@ struct RunFile: ConfigRecord {
   var logGradients: Placed<Bool>?
   var preemptionSignal: Placed<RunConfiguration.PreemptionSignal>?
   var outputDir: Placed<String>?
+  /// Key `stages`, as it stands.
+  var listedStages: Placed<[YAMLNode]>?
+  /// The same, read.
   var stages: Placed<[Placed<StageFile>]>?
   var training = TrainingFile()
+  var own: [String: YAMLNode.Entry] = [:]
+
+  /// Reads a file whose tasks are known.
+  init(_ document: YAMLNode, tasks: KnownTasks) throws(ConfigError) {
+    self = try Self.read(document, key: "", tasks: tasks)
+    guard let listedStages else { return }
+    var files: [Placed<StageFile>] = []
+    for (index, node) in listedStages.value.enumerated() {
+      let file = try StageFile.read(node, key: "stages.\(index)", tasks: tasks)
+      files.append(Placed(value: file, place: node.place))
+    }
+    stages = Placed(value: files, place: listedStages.place)
+  }
+
+  init() {}
 
   /// The keys of a run that a stage does not have.
   static let ownFields: [Field<RunFile, RunConfiguration>] = [
-    Field("task", \.task, into: \.task, "What the model learns."),
+    Field(
+      "task", \.task, default: "the first of those below",
+      "What stages do that do not say."),
     Field(
       "init", \.start, .notEmpty, default: "required, or model",
       otherNames: ["model_name_or_path", "pretrained_model_name_or_path"],
       "A checkpoint directory (Hugging Face layout) to start from."),
     Field(
       "model", \.model, default: "required, or init",
-      "A shape to start from with random weights; needs tokenizer."),
+      "A shape to start from with random weights; needs tokenizer. Tasks without an encoder need neither."
+    ),
     Field(
       "tokenizer", \.tokenizer, .notEmpty, default: "the checkpoint's",
       otherNames: ["tokenizer_name"], "A tokenizer file or directory."),
     Field(
       "languages", \.languages, default: "required",
       "Files of each language, by its code; order counts."),
-    Field("columns", \.columns, default: "token 0, tag -1", "Columns of CoNLL files."),
-    Field(
-      "labels", \.labels, into: \.labels, "One label set for all languages, or a head for each."),
-    Field("head", \.head, into: \.head, "What scores the words."),
     Field(
       "max_length", \.maxLength, .inside(3...1_048_576), into: \.maxLength, default: "the model's",
       otherNames: ["max_seq_length"],
-      "Tokens in a window at most; longer sentences are cut into windows, never truncated. Of masked-lm: in a sequence."
+      "Tokens in a window or sequence at most; longer sentences are cut into windows, never truncated."
     ),
-    Field(
-      "window_stride", \.windowStride, .atLeast(0), into: \.windowStride,
-      default: "a quarter of a window, at most 64", otherNames: ["stride", "doc_stride"],
-      "Tokens that neighbouring windows of a sentence share at most."),
     Field("seed", \.seed, .atLeast(0), into: \.seed, "Seed of everything random."),
+    Field(
+      "seeds", \.seeds, kind: "list of whole numbers", default: "the one of seed",
+      "Makes every stage for each of these seeds, as each: seed does."),
     Field(
       "full_determinism", \.fullDeterminism, into: \.fullDeterminism,
       "Same weight bits for any number of ranks."),
@@ -94,7 +110,8 @@ struct RunFile: ConfigRecord {
       "output_dir", \.outputDir, .notEmpty, default: "required, or --out",
       "The run's directory; not one that holds another run."),
     Field(
-      "stages", \.stages, default: "one, of all languages, named train",
+      "stages", \.listedStages, kind: "list of mappings",
+      default: "one, of all languages, named train",
       "What runs one after the other; every training key can differ by stage."),
   ]
 
@@ -105,21 +122,21 @@ struct RunFile: ConfigRecord {
 
 /// `model:`, a shape.
 struct ModelFile: ConfigRecord {
-  var family: Placed<ModelShape.Family>?
+  var family: Placed<EncoderFamily>?
   var hiddenSize: Placed<Int>?
   var numHiddenLayers: Placed<Int>?
   var numAttentionHeads: Placed<Int>?
   var intermediateSize: Placed<Int>?
   var maxPositionEmbeddings: Placed<Int>?
   var typeVocabSize: Placed<Int>?
-  var layerNormEps: Placed<Double>?
-  var hiddenDropoutProb: Placed<Double>?
-  var attentionProbsDropoutProb: Placed<Double>?
-  var classifierDropout: Placed<Double>?
-  var initializerRange: Placed<Double>?
-  var initializer: Placed<ModelShape.Initializer>?
+  var layerNormEps: Placed<Float>?
+  var hiddenDropoutProb: Placed<Float>?
+  var attentionProbsDropoutProb: Placed<Float>?
+  var classifierDropout: Placed<Float>?
+  var initializerRange: Placed<Float>?
+  var initializer: Placed<Initializer>?
 
-  static let fields: [Field<ModelFile, ModelShape>] = [
+  static let fields: [Field<ModelFile, EncoderConfiguration>] = [
     Field(
       "family", \.family, default: "required", otherNames: ["model_type"],
       "Whose positions, token types and names the model has."),
@@ -143,11 +160,11 @@ struct ModelFile: ConfigRecord {
       "layer_norm_eps", \.layerNormEps, .above(0), default: "1e-12 for bert, else 1e-05",
       "Added to variances."),
     Field(
-      "hidden_dropout_prob", \.hiddenDropoutProb, .inside(0...0.999), into: \.hiddenDropoutProb,
+      "hidden_dropout_prob", \.hiddenDropoutProb, .inside(0...0.999), into: \.hiddenDropout,
       "Dropout of embeddings and hidden states."),
     Field(
       "attention_probs_dropout_prob", \.attentionProbsDropoutProb, .inside(0...0.999),
-      into: \.attentionProbsDropoutProb, "Dropout of attention."),
+      into: \.attentionDropout, "Dropout of attention."),
     Field(
       "classifier_dropout", \.classifierDropout, .inside(0...0.999), into: \.classifierDropout,
       default: "hidden_dropout_prob", "Dropout before the head."),
@@ -170,8 +187,8 @@ struct LanguageFile: ConfigRecord {
 
   static let fields: [Field<LanguageFile, RunConfiguration.Language>] = [
     Field(
-      "train", \.train, kind: "list", default: "required",
-      "Files to train on; of masked-lm directories that isogloss data pack wrote."),
+      "train", \.train, kind: "list", default: "required where a stage trains on them",
+      "Files to train on; directories that isogloss data pack wrote, where the task reads those."),
     Field(
       "dev", \.dev, kind: "list", default: "[]", otherNames: ["validation", "valid", "eval"],
       "Files to choose by."),
@@ -179,17 +196,6 @@ struct LanguageFile: ConfigRecord {
     Field(
       "max_sentences", \.maxSentences, .atLeast(1), into: \.maxSentences, default: "all",
       otherNames: ["max_train_samples"], "Training sentences used at most, the first ones."),
-  ]
-}
-
-/// `columns:`.
-struct ColumnsFile: ConfigRecord {
-  var token: Placed<Int>?
-  var tag: Placed<Int>?
-
-  static let fields: [Field<ColumnsFile, RunConfiguration.Columns>] = [
-    Field("token", \.token, into: \.token, "Column of the word, from 0, or from -1 backwards."),
-    Field("tag", \.tag, into: \.tag, "Column of the tag, likewise."),
   ]
 }
 
@@ -205,37 +211,71 @@ struct FreezeFile: ConfigRecord {
 }
 
 /// A member of `stages:`.
-struct StageFile: ConfigRecord {
-  enum Expansion: String, ConfigChoice { case language }
+struct StageFile: HasOwnKeys {
+  /// What a stage is made for, once for each.
+  enum Expansion: String, ConfigChoice { case language, seed }
+
+  /// One choice or a list of them.
+  struct Expansions: ConfigValue {
+    var values: [Expansion]
+
+    static var kind: String { "language | seed | list of both" }
+
+    static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Expansions {
+      guard case .sequence = node.content else {
+        return Expansions(values: [try Expansion.read(node, key: key)])
+      }
+      return Expansions(values: try [Expansion].read(node, key: key))
+    }
+  }
 
   var name: Placed<String>?
-  var each: Placed<Expansion>?
+  var task: Placed<String>?
+  var each: Placed<Expansions>?
+  var seeds: Placed<[Placed<Int>]>?
   /// Key `init`.
   var start: Placed<String>?
+  var teachers: Placed<[Placed<String>]>?
+  var train: Placed<[Placed<String>]>?
   var languages: Placed<[Placed<String>]>?
   var resetOptimizer: Placed<Bool>?
   var maxLength: Placed<Int>?
   var training = TrainingFile()
+  var own: [String: YAMLNode.Entry] = [:]
 
   static let ownFields: [Field<StageFile, Stage>] = [
     Field(
       "name", \.name, .notEmpty, default: "required",
-      "Unique; {language} stands for the code where each is given."),
+      "Unique; {language} and {seed} stand for those of each."),
+    Field("task", \.task, default: "the run's", "What the stage does."),
     Field(
-      "each", \.each, default: "one stage", "Makes a stage for each language, trained on it alone."),
+      "each", \.each, default: "one stage",
+      "Makes a stage for each language, worked on alone, for each seed, or for both."),
+    Field(
+      "seeds", \.seeds, kind: "list of whole numbers", default: "the run's",
+      "With each: seed, the seeds to make stages for."),
     Field(
       "init", \.start, .notEmpty, default: "what the run starts from",
-      "An earlier stage's name, or a checkpoint directory (with a / in it)."),
+      "The earlier stage, or the checkpoint directory (with a / in it), whose model it begins with. A stage's name means "
+        + "the stage of the same language and seed."),
     Field(
-      "languages", \.languages, kind: "list", default: "all",
-      "Codes to train on; with each, the languages to make stages for."),
+      "teachers", \.teachers, kind: "list", default: "none",
+      "Earlier stages or checkpoint directories whose models it learns from; STAGE@all is all that STAGE was made for."
+    ),
+    Field(
+      "train", \.train, kind: "list", default: "those of languages",
+      "What it trains on in their place: stage:STAGE is the corpus that an earlier stage made; files, of one language."
+    ),
+    Field(
+      "languages", \.languages, kind: "list", default: "all with training data",
+      "Codes to work on; with each, the languages to make stages for."),
     Field(
       "reset_optimizer", \.resetOptimizer, default: "true",
       "Whether moments begin anew; false goes on with those of the stage named by init. The schedule is new."
     ),
     Field(
       "max_length", \.maxLength, .inside(3...1_048_576), default: "the run's",
-      "Tokens in a sequence of masked-lm at most: stages may begin with short ones."),
+      "Tokens in a window or sequence at most: stages may begin with short ones."),
   ]
 
   static let fields =

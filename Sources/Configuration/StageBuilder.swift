@@ -1,168 +1,168 @@
-/// Makes the stages of a run out of those that its file says: one for each language where asked, each
-/// with the run's training keys where it has none of its own.
+/// Makes the stages of a run out of those that its file says: one for each language and seed where asked, each
+/// with the run's keys where it has none of its own.
 struct StageBuilder {
   let file: Placed<RunFile>
   /// The run with everything but its stages.
   let run: RunConfiguration
   let folder: String
 
-  private static let stageLimit = 10_000
-
   private var codes: [String] { run.languages.map(\.code) }
+
+  /// The one stage of a file that lists none.
+  private var implied: Placed<StageFile> {
+    var stage = StageFile()
+    stage.name = Placed(value: "train", place: file.place)
+    return Placed(value: stage, place: file.place)
+  }
 
   func stages() throws(ConfigError) -> [Stage] {
     try checkExclusive(file.value.training, in: "")
+    if let seeds = file.value.seeds, file.value.seed != nil {
+      throw ConfigError(seeds.place, "seeds: seed is given too; keep one of them")
+    }
     let runMetricLanguages = try languages(
       file.value.training.metricLanguages, key: "metric_languages", needDev: true)
+    if let listed = file.value.stages, listed.value.isEmpty {
+      throw ConfigError(listed.place, "stages: at least one is needed; remove the key for one")
+    }
+    let listed = file.value.stages?.value ?? [implied]
+    let cells = try StageCells(listed, runSeeds: file.value.seeds, run: run) {
+      (codes, key) throws(ConfigError) in
+      try languages(codes, key: key, needDev: false)
+    }.cells
+    let references = StageReferences(cells: cells, folder: folder)
     var stages: [Stage] = []
-    if let listed = file.value.stages {
-      guard !listed.value.isEmpty else {
-        throw ConfigError(listed.place, "stages: at least one is needed; remove the key for one")
-      }
-      for (index, stage) in listed.value.enumerated() {
-        let key = "stages.\(index)"
-        try checkExclusive(stage.value.training, in: key)
-        for language in try expansions(stage.value, key: key) {
-          let made = try self.stage(
-            stage, for: language, key: key, runMetricLanguages: runMetricLanguages, after: stages)
-          if let other = stages.first(where: { $0.folderName == made.folderName }) {
-            throw ConfigError(
-              stage.value.name?.place ?? stage.place,
-              "\(key).name: '\(made.name)' is the name of an earlier stage ('\(other.name)') or of "
-                + "the same folder; names must differ")
-          }
-          guard stages.count < Self.stageLimit else {
-            throw ConfigError(stage.place, "\(key): more than \(Self.stageLimit) stages in all")
-          }
-          stages.append(made)
-        }
-      }
-    } else {
-      let training = try TrainingBuilder(
-        own: file.value.training, outer: nil, place: file.place, stage: nil, run: run
-      ).training(
-        languages: codes, ownMetricLanguages: runMetricLanguages, runMetricLanguages: nil)
-      stages = [
-        Stage(
-          name: "train", template: "train", start: .run, languages: codes, resetOptimizer: true,
-          maxLength: nil, training: training)
-      ]
+    for index in cells.indices {
+      try checkExclusive(cells[index].file.value.training, in: cells[index].key)
+      stages.append(
+        try stage(
+          index, cells[index], references, runMetricLanguages: runMetricLanguages, after: stages))
     }
     try checkUsed(stages)
     return stages
   }
 
-  /// The languages to make stages for; one nil for a stage that is made once.
-  private func expansions(_ stage: StageFile, key: String) throws(ConfigError) -> [String?] {
-    guard stage.each != nil else { return [nil] }
-    if let name = stage.name, !name.value.contains("{language}") {
-      throw ConfigError(
-        name.place,
-        "\(key).name: must contain {language}, since each: language makes a stage for each")
-    }
-    return try languages(stage.languages, key: "\(key).languages", needDev: false) ?? codes
-  }
-
   private func stage(
-    _ stage: Placed<StageFile>, for language: String?, key: String, runMetricLanguages: [String]?,
-    after earlier: [Stage]
+    _ index: Int, _ cell: StageCells.Cell, _ references: StageReferences,
+    runMetricLanguages: [String]?, after earlier: [Stage]
   ) throws(ConfigError) -> Stage {
-    guard let template = stage.value.name else {
-      throw ConfigError(stage.place, "\(key).name is missing")
+    let isListed = file.value.stages != nil
+    let (own, key) = (cell.file.value, cell.key)
+    let listed = try languages(own.languages, key: "\(key).languages", needDev: false)
+    let languages =
+      cell.language.map { [$0] } ?? listed ?? defaultLanguages(own, cell.task)
+    var stage = Stage(
+      name: cell.name, template: cell.template, task: cell.task.name, languages: languages,
+      seed: cell.seed ?? run.seed, randomKey: cell.randomKey, options: NoOptions())
+    if let given = own.start {
+      stage.start = try references.start(of: index, given)
+      if let source = earlier.first(where: { $0.name == stage.start.stage }),
+        source.training.saveStrategy == .no
+      {
+        throw ConfigError(
+          given.place,
+          "\(key).init: stage '\(source.name)' has save_strategy: no and leaves no weights")
+      }
     }
-    let name = try filled(template, language, key: "\(key).name")
-    try checkName(name, template.place, key: key)
-    let start = try stage.value.start.map { given throws(ConfigError) in
-      try self.start(
-        Placed(value: try filled(given, language, key: "\(key).init"), place: given.place),
-        of: name, key: key, after: earlier)
+    if let teachers = own.teachers {
+      stage.teachers = try references.teachers(of: index, teachers)
     }
-    let reset = stage.value.resetOptimizer
-    if let reset, !reset.value {
-      guard case .stage = start else {
+    if let train = own.train {
+      (stage.trainStages, stage.trainFiles) = try references.training(
+        of: index, train, languages: languages)
+    }
+    try checkData(stage, cell, after: earlier)
+    if let reset = own.resetOptimizer, !reset.value {
+      guard case .stage = stage.start else {
         throw ConfigError(
           reset.place,
           "\(key).reset_optimizer: false needs an init that names an earlier stage to go on from")
       }
+      stage.resetOptimizer = false
     }
-    if let length = stage.value.maxLength {
-      guard run.task == .maskedLM else {
-        throw ConfigError(
-          length.place, "\(key).max_length: is used only with task: masked-lm; give it to the run")
-      }
+    if let length = own.maxLength {
       try run.checkLength(length, key: "\(key).max_length")
+      stage.maxLength = length.value
     }
-    let listed = try languages(stage.value.languages, key: "\(key).languages", needDev: false)
-    let trained = language.map { [$0] } ?? listed ?? codes
-    let training = try TrainingBuilder(
-      own: stage.value.training, outer: file.value.training, place: stage.place, stage: name,
-      run: run
-    ).training(
-      languages: trained,
-      ownMetricLanguages: languages(
-        stage.value.training.metricLanguages, key: "\(key).metric_languages", needDev: true),
-      runMetricLanguages: runMetricLanguages)
-    return Stage(
-      name: name, template: template.value, start: start ?? .run, languages: trained,
-      resetOptimizer: reset?.value ?? true, maxLength: stage.value.maxLength?.value,
-      training: training)
+    if cell.task.trains {
+      stage.training = try TrainingBuilder(
+        own: isListed ? own.training : file.value.training,
+        outer: isListed ? file.value.training : nil, place: cell.file.place,
+        stage: isListed ? cell.name : nil, run: run, task: cell.task
+      ).training(
+        languages: languages,
+        ownMetricLanguages: isListed
+          ? self.languages(
+            own.training.metricLanguages, key: "\(key).metric_languages", needDev: true)
+          : runMetricLanguages, runMetricLanguages: isListed ? runMetricLanguages : nil)
+    } else {
+      try checkTrainsNothing(own.training, cell)
+    }
+    stage.options = try options(stage, cell, isListed: isListed)
+    return stage
   }
 
-  /// `text` with the code for `{language}`; other braces are errors.
-  private func filled(_ text: Placed<String>, _ language: String?, key: String)
-    throws(ConfigError) -> String
-  {
-    var result = text.value
-    if let language {
-      result = result.split(separator: "{language}", omittingEmptySubsequences: false)
-        .joined(separator: language)
-    }
-    guard !result.contains(where: { "{}".contains($0) }) else {
-      throw ConfigError(
-        text.place,
-        result.contains("{language}")
-          ? "\(key): {language} stands for nothing here; add each: language"
-          : "\(key): braces are for {language} alone")
-    }
-    return result
+  /// All languages that have what a stage works on.
+  private func defaultLanguages(_ own: StageFile, _ task: TaskSchema) -> [String] {
+    if own.train != nil { return codes }
+    let withData = run.languages.filter { !$0.train.isEmpty }.map(\.code)
+    return withData.isEmpty ? codes : withData
   }
 
-  private func checkName(_ name: String, _ place: Place, key: String) throws(ConfigError) {
-    let isFolder =
-      !name.contains("/") && !name.hasPrefix(".") && name == name.onOneLine
-      && (1...100).contains(name.utf8.count) && name.contains { $0 != " " }
-    guard isFolder else {
-      throw ConfigError(
-        place,
-        "\(key).name: \(name.quotedForMessage) cannot be a folder's name; use 1 to 100 bytes, no /, "
-          + "no control character, no . at the start")
-    }
-  }
-
-  private func start(_ given: Placed<String>, of name: String, key: String, after earlier: [Stage])
-    throws(ConfigError) -> Stage.Start
-  {
-    if let stage = earlier.first(where: { $0.name == given.value }) {
-      guard stage.training.saveStrategy != .no else {
+  /// A stage needs training data of each of its languages, and only one language where a file stands for it.
+  private func checkData(
+    _ stage: Stage, _ cell: StageCells.Cell, after earlier: [Stage]
+  ) throws(ConfigError) {
+    for name in stage.trainStages {
+      guard let source = earlier.first(where: { $0.name == name }) else { continue }
+      for code in stage.languages
+      where !stage.trainStages.contains(where: { other in
+        earlier.first { $0.name == other }?.languages.contains(code) ?? false
+      }) {
         throw ConfigError(
-          given.place,
-          "\(key).init: stage '\(stage.name)' has save_strategy: no and leaves no weights")
+          cell.file.value.train?.place ?? cell.file.place,
+          "\(cell.key).train: stage '\(source.name)' makes no corpus of '\(code)'")
       }
-      return .stage(name: given.value)
     }
-    if given.value.contains("/") {
-      return .checkpoint(directory: RunConfiguration.joined(folder, given.value))
+    guard cell.task.trains, stage.trainStages.isEmpty, stage.trainFiles.isEmpty else { return }
+    for code in stage.languages where run.language(code).train.isEmpty {
+      let member = file.value.languages?.value.members.first { $0.name.value == code }
+      throw ConfigError(
+        member?.value.train?.place ?? member?.name.place ?? cell.file.place,
+        "languages.\(code).train is missing: at least one file, since stage '\(stage.name)' trains on it"
+      )
     }
-    let hint =
-      given.value == name
-      ? "a stage cannot start from itself"
-      : earlier.isEmpty
-        ? "there is no earlier stage"
-        : NearestName.hint(given.value, in: earlier.map(\.name))
-    throw ConfigError(
-      given.place,
-      "\(key).init: \(given.value.quotedForMessage) is no earlier stage; \(hint) "
-        + "(a checkpoint directory is written with a /, such as ./\(given.value))")
+  }
+
+  /// Keys of training are slips where nothing is trained.
+  private func checkTrainsNothing(
+    _ training: TrainingFile, _ cell: StageCells.Cell
+  ) throws(ConfigError) {
+    for field in TrainingFile.fields {
+      if let place = field.place(training) {
+        throw ConfigError(
+          place, "\(cell.key).\(field.key.name): task \(cell.task.name) trains nothing")
+      }
+    }
+  }
+
+  /// The values of the task's own keys: the stage's, or else the run's.
+  private func options(
+    _ stage: Stage, _ cell: StageCells.Cell, isListed: Bool
+  ) throws(ConfigError) -> any TaskOptions {
+    var own = OwnKeys(
+      stageKey: isListed ? cell.key : "", stagePlace: cell.file.place,
+      suffix: isListed ? " (in stage '\(stage.name)')" : "", stage: stage, run: run)
+    for key in cell.task.keys {
+      own.values[key.name] = file.value.own[key.name].map {
+        .init(node: $0.value, isOfStage: false)
+      }
+    }
+    for entry in cell.file.value.own.values.sorted(by: { $0.keyPlace.line < $1.keyPlace.line }) {
+      try run.checkOwn(entry, key: "\(cell.key).\(entry.key)", of: [cell.task])
+      own.values[entry.key] = .init(node: entry.value, isOfStage: true)
+    }
+    return try cell.task.options(own)
   }
 
   /// The codes listed, in the run's order, each known and once; nil if there is no list.

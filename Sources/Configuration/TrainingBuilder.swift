@@ -1,3 +1,5 @@
+import Model
+
 /// Makes how one stage trains out of its own keys and the run's.
 struct TrainingBuilder {
   let own: TrainingFile
@@ -6,12 +8,16 @@ struct TrainingBuilder {
   /// Of the mapping: where something missing is missing.
   let place: Place
   let run: RunConfiguration
+  let task: TaskSchema
   private let file: TrainingFile
   /// ` in stage 'x'`, or nothing.
   private let suffix: String
 
-  init(own: TrainingFile, outer: TrainingFile?, place: Place, stage: String?, run: RunConfiguration)
-  {
+  init(
+    own: TrainingFile, outer: TrainingFile?, place: Place, stage: String?, run: RunConfiguration,
+    task: TaskSchema
+  ) {
+    self.task = task
     self.own = own
     self.outer = outer
     self.place = place
@@ -40,10 +46,15 @@ struct TrainingBuilder {
   ) throws(ConfigError) -> TrainingConfiguration {
     var training = TrainingConfiguration()
     for field in TrainingFile.fields { field.apply(file, &training) }
-    try resolveTask(&training)
+    try resolveMetric(&training)
     try resolveSteps(&training)
     try resolveFreeze(&training)
     try resolveSchedules(&training)
+    if training.evalStrategy != .no, task.metrics.isEmpty {
+      throw ConfigError(
+        file.evalStrategy?.place ?? place, "eval_strategy: task \(task.name) has no metric" + suffix
+      )
+    }
     if training.evalStrategy != .no {
       let withDev = run.languages.filter { languages.contains($0.code) && !$0.dev.isEmpty }
         .map(\.code)
@@ -68,28 +79,18 @@ struct TrainingBuilder {
     return training
   }
 
-  /// Keys of another task are slips; the metric is the task's.
-  private func resolveTask(_ training: inout TrainingConfiguration) throws(ConfigError) {
-    for (task, names) in TrainingFile.keysOfTask where task != run.task {
-      for field in TrainingFile.fields where names.contains(field.key.name) {
-        if let place = field.place(file) {
-          throw ConfigError(
-            place, "\(field.key.name): is used only with task: \(task.rawValue)" + suffix)
-        }
-      }
-    }
-    let metric: TrainingConfiguration.Metric = run.task == .maskedLM ? .loss : .macroF1
-    if let named = file.metricForBestModel, named.value != metric {
+  /// The metric is one of the task's.
+  private func resolveMetric(_ training: inout TrainingConfiguration) throws(ConfigError) {
+    training.metricForBestModel = task.metrics.first?.name ?? ""
+    guard let named = file.metricForBestModel else { return }
+    guard task.metrics.contains(where: { $0.name == named.value }) else {
+      let known = task.metrics.map(\.name).joined(separator: ", ")
       throw ConfigError(
         named.place,
-        "metric_for_best_model: task \(run.task.rawValue) has \(metric.rawValue)" + suffix)
+        "metric_for_best_model: task \(task.name) has \(known.isEmpty ? "no metric" : known)"
+          + suffix)
     }
-    training.metricForBestModel = metric
-    if training.maskReplaceProb + training.randomReplaceProb > 1 {
-      throw ConfigError(
-        file.randomReplaceProb?.place ?? file.maskReplaceProb?.place ?? place,
-        "random_replace_prob: with mask_replace_prob it is more than 1" + suffix)
-    }
+    training.metricForBestModel = named.value
   }
 
   private func resolveSteps(_ training: inout TrainingConfiguration) throws(ConfigError) {
@@ -129,11 +130,11 @@ struct TrainingBuilder {
   private func resolveFreeze(_ training: inout TrainingConfiguration) throws(ConfigError) {
     guard let freeze = file.freeze else { return }
     for field in FreezeFile.fields { field.apply(freeze.value, &training.freeze) }
-    guard case .shape(let shape) = run.start, let layers = freeze.value.layers else { return }
-    guard layers.value <= shape.numHiddenLayers else {
+    guard case .shape(let shape)? = run.start, let layers = freeze.value.layers else { return }
+    guard layers.value <= shape.layerCount else {
       throw ConfigError(
         layers.place,
-        "freeze.layers: \(layers.value) is more than the model's \(shape.numHiddenLayers)" + suffix)
+        "freeze.layers: \(layers.value) is more than the model's \(shape.layerCount)" + suffix)
     }
   }
 

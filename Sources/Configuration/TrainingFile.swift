@@ -1,3 +1,5 @@
+import Tensors
+
 /// The training keys, which a run has and each stage may have, as a file says them.
 struct TrainingFile: ConfigRecord {
   var perStepSentences: Placed<Int>?
@@ -19,41 +21,26 @@ struct TrainingFile: ConfigRecord {
   var adamBeta2: Placed<Double>?
   var adamEpsilon: Placed<Double>?
   var maxGradNorm: Placed<Double>?
-  var labelSmoothingFactor: Placed<Double>?
-  var mlmProbability: Placed<Double>?
-  var maskReplaceProb: Placed<Double>?
-  var randomReplaceProb: Placed<Double>?
-  var wholeWordMask: Placed<Bool>?
-  var fillAcross: Placed<TrainingConfiguration.Filling>?
-  var attendWithin: Placed<TrainingConfiguration.AttentionScope>?
-  var lmHeadBias: Placed<TrainingConfiguration.DecoderBias>?
   var freeze: Placed<FreezeFile>?
   var hiddenDropoutProb: Placed<Double>?
   var attentionProbsDropoutProb: Placed<Double>?
-  var classifierDropout: Placed<Double>?
   var evalStrategy: Placed<TrainingConfiguration.EvaluationStrategy>?
   var evalSteps: Placed<Int>?
   var evalTokensPerBatch: Placed<Int>?
   var saveStrategy: Placed<TrainingConfiguration.SaveStrategy>?
   var saveSteps: Placed<Int>?
   var saveTotalLimit: Placed<Int>?
-  var saveDtype: Placed<RunConfiguration.Precision>?
+  var saveDtype: Placed<Precision>?
   var maxShardMb: Placed<Int>?
   var loadBestModelAtEnd: Placed<Bool>?
-  var metricForBestModel: Placed<TrainingConfiguration.Metric>?
+  var metricForBestModel: Placed<String>?
   var metricLanguages: Placed<[Placed<String>]>?
   var earlyStoppingPatience: Placed<Int>?
   var loggingSteps: Placed<Int>?
 
   static let fields: [Field<TrainingFile, TrainingConfiguration>] =
     batchFields + optimizerFields
-    + modelFields + textFields + evaluationFields
-
-  /// Keys that one task alone knows, by the task.
-  static let keysOfTask: [RunConfiguration.Task: Set<String>] = [
-    .tokenClassification: ["label_smoothing_factor", "classifier_dropout"],
-    .maskedLM: Set(textFields.map(\.key.name)),
-  ]
+    + modelFields + evaluationFields
 
   /// Pairs of keys of which a mapping says one at most; saying one leaves the other's inherited value out.
   static let exclusivePairs: [(String, String)] = [
@@ -69,7 +56,7 @@ struct TrainingFile: ConfigRecord {
         "per_device_train_batch_size", "train_batch_size", "batch_size",
         "gradient_accumulation_steps",
       ],
-      "Sentences, or of masked-lm sequences, of one step's batch, over all ranks."),
+      "Sentences, sequences or other items of one step's batch, over all ranks."),
     Field(
       "per_step_tokens", \.perStepTokens, .inside(1...1_000_000_000),
       default: "required, or per_step_sentences",
@@ -131,16 +118,13 @@ struct TrainingFile: ConfigRecord {
       "AdamW's decay of the second moment."),
     Field(
       "adam_epsilon", \.adamEpsilon, .inside(1e-30...1), into: \.adamEpsilon,
-      "AdamW's addend below the fraction."),
+      "Added to AdamW's denominator."),
     Field(
       "max_grad_norm", \.maxGradNorm, .atLeast(0), into: \.maxGradNorm,
       "Global norm gradients are scaled down to; 0 for none."),
   ]
 
   private static let modelFields: [Field<TrainingFile, TrainingConfiguration>] = [
-    Field(
-      "label_smoothing_factor", \.labelSmoothingFactor, .inside(0...0.999),
-      into: \.labelSmoothingFactor, "Share of the target spread over all labels."),
     Field("freeze", \.freeze, default: "nothing", "Parts that keep their first weights."),
     Field(
       "hidden_dropout_prob", \.hiddenDropoutProb, .inside(0...0.999), into: \.hiddenDropoutProb,
@@ -148,36 +132,6 @@ struct TrainingFile: ConfigRecord {
     Field(
       "attention_probs_dropout_prob", \.attentionProbsDropoutProb, .inside(0...0.999),
       into: \.attentionProbsDropoutProb, default: "the model's", "Dropout of attention."),
-    Field(
-      "classifier_dropout", \.classifierDropout, .inside(0...0.999), into: \.classifierDropout,
-      default: "the model's", "Dropout before the head."),
-  ]
-
-  private static let textFields: [Field<TrainingFile, TrainingConfiguration>] = [
-    Field(
-      "mlm_probability", \.mlmProbability,
-      Requirement(text: "above 0.0 and below 1.0") { $0 > 0 && $0 < 1 }, into: \.mlmProbability,
-      "masked-lm: share of tokens that are hidden and guessed."),
-    Field(
-      "mask_replace_prob", \.maskReplaceProb, .inside(0...1), into: \.maskReplaceProb,
-      "masked-lm: of the hidden, the share that becomes the mask."),
-    Field(
-      "random_replace_prob", \.randomReplaceProb, .inside(0...1), into: \.randomReplaceProb,
-      "masked-lm: of the hidden, the share that becomes a random token; the rest stay."),
-    Field(
-      "whole_word_mask", \.wholeWordMask, into: \.wholeWordMask,
-      "masked-lm: whether all pieces of a word are hidden together."),
-    Field(
-      "fill_across", \.fillAcross, into: \.fillAcross,
-      "masked-lm: whether a sequence is filled with text of one language, or of one document."),
-    Field(
-      "attend_within", \.attendWithin, into: \.attendWithin,
-      "masked-lm: whether tokens attend to their whole sequence, or to their document's part of it."
-    ),
-    Field(
-      "lm_head_bias", \.lmHeadBias, into: \.lmHeadBias,
-      "masked-lm: the first bias of a new decoder: zero, or unigram, the logarithm of each token's share of the text."
-    ),
   ]
 
   private static let evaluationFields: [Field<TrainingFile, TrainingConfiguration>] = [
@@ -213,9 +167,8 @@ struct TrainingFile: ConfigRecord {
       "load_best_model_at_end", \.loadBestModelAtEnd, into: \.loadBestModelAtEnd,
       "Whether a stage ends with its best weights instead of its last."),
     Field(
-      "metric_for_best_model", \.metricForBestModel, into: \.metricForBestModel,
-      "What best means: the mean of metric_languages' F1, or of masked-lm their loss (its default)."
-    ),
+      "metric_for_best_model", \.metricForBestModel, default: "the first of the task's metrics",
+      "What best means: the mean over metric_languages of one of the task's metrics."),
     Field(
       "metric_languages", \.metricLanguages, kind: "list", default: "the stage's with dev files",
       "Languages the metric is the mean over."),

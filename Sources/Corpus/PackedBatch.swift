@@ -20,7 +20,7 @@ public struct PackedBatch: Sendable, Equatable {
   /// whichever rank holds it. Shape `[items]`.
   public var itemKeys: [UInt32] = []
   /// Which sentence each item is, for messages and for putting predictions back. Shape `[items]`.
-  public var sentences: [SentenceReference] = []
+  public var items: [ItemReference] = []
   /// The token that stands for each scored word, in word order within each item. Shape `[words]`.
   public var wordTokens: [Int32] = []
   /// The label of each scored word, an index into the label set of the item's language, or −1 for a
@@ -36,14 +36,14 @@ public struct PackedBatch: Sendable, Equatable {
   public var segmentCount: Int { segmentBounds.count - 1 }
 }
 
-/// A sentence of a corpus: the index of its language in the config's order, and its index in that
-/// language's split.
-public struct SentenceReference: Sendable, Hashable {
+/// An item of the data, such as a sentence: the index of its language in the config's order, and its index among that
+/// language's items.
+public struct ItemReference: Sendable, Hashable {
   public var language: Int
-  public var sentence: Int
+  public var index: Int
 
-  public init(language: Int, sentence: Int) {
+  public init(language: Int, index: Int) {
     self.language = language
-    self.sentence = sentence
+    self.index = index
   }
 }

@@ -234,7 +234,7 @@ func aWrongFileIsOneLineWithItsPlace(file: WrongFile) {
 @Test func aMissingAFolderAndATooLargeFileAreNamed() throws {
   func code(_ path: String) -> ConfigError.Code? {
     do {
-      _ = try RunConfiguration(path: path)
+      _ = try RunConfiguration(path: path, tasks: tasks)
       return nil
     } catch {
       #expect(error.path == path && error.line == nil)

@@ -37,6 +37,17 @@ import Testing
     }
   }
 
+  /// Multiplications of a layer, word by word of the definition, over twice the width.
+  @Test func costsCountProductsAndAttention() {
+    let configuration = Self.configuration(.roberta)
+    let network = TokenClassifier(configuration, head: .softmax, labelCounts: [3])
+    let (width, inner) = (configuration.hiddenSize, configuration.innerSize)
+    let lengths = [5, 3]
+    let products = lengths.reduce(0) { $0 + $1 * (4 * width * width + 2 * width * inner) }
+    let attention = lengths.reduce(0) { $0 + 2 * width * $1 * $1 }
+    #expect(network.cost(ofSequences: lengths) * 2 * width == products + attention)
+  }
+
   @Test func limitsAndCostAreThoseOfTheEncoder() {
     let network = TokenClassifier(Self.configuration(.roberta), head: .softmax, labelCounts: [3])
     #expect(

@@ -49,7 +49,7 @@ import Training
     let config = try HuggingFaceConfig(directory: directory)
     let network = MaskedLanguageModel(try EncoderConfiguration(config, path: directory))
     var model = TrainedModel(
-      network: network, labels: [], parameters: ParameterSet(layout: network.layout))
+      network: network, parameters: ParameterSet(layout: network.layout))
     let report = try model.readWeights(directory: directory, needsHeads: true)
     #expect(report.missing.isEmpty && report.unused.isEmpty)
     return (model, network)
@@ -110,7 +110,7 @@ import Training
     configuration.tiesWordEmbeddings = false
     let network = MaskedLanguageModel(configuration)
     var untied = TrainedModel(
-      network: network, labels: [], parameters: ParameterSet(layout: network.layout))
+      network: network, parameters: ParameterSet(layout: network.layout))
     // The bias is found by its other name, and the decoder is new.
     let report = try untied.readWeights(
       directory: place("masked-\(family)"), needsHeads: false)

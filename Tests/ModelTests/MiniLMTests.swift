@@ -50,8 +50,7 @@ struct MiniLMTests {
     let labels = LabelSet(ordered: try #require(config.labels))
     let classifier = TokenClassifier(encoder, head: .softmax, labelCounts: [labels.count])
     var model = TrainedModel(
-      network: classifier, labels: [labels],
-      parameters: ParameterSet(layout: classifier.layout))
+      network: classifier, parameters: ParameterSet(layout: classifier.layout))
     _ = try model.readWeights(directory: folder + "/checkpoint", needsHeads: true)
     return model
   }

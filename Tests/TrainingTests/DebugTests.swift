@@ -1,7 +1,9 @@
 import Checkpoints
 import Collectives
+import Commands
 import Configuration
 import Corpus
+import Diagnostics
 import Foundation
 import Model
 import Tensors
@@ -11,15 +13,15 @@ import Training
 
 /// What a debug run finds, and that it changes nothing.
 @Suite struct DebugTests {
-  private static let debug = RunChecks(isDebug: true)
+  private static let debug = DebugObserver(isDebug: true)
 
   /// The one line that a run ends with.
   private func message(
-    of configuration: RunConfiguration, ranks: Int = 2, _ checks: RunChecks = debug
+    of configuration: RunConfiguration, ranks: Int = 2, _ observer: DebugObserver = debug
   ) -> String {
     do {
       _ = try ThreadGroup.run(ranks: ranks) { communicator in
-        try SmallRun.execute(configuration, over: communicator, checks: checks)
+        try SmallRun.execute(configuration, over: communicator, observer: observer)
       }
       return "no error"
     } catch {
@@ -111,10 +113,10 @@ import Training
     defer { small.remove() }
     for ranks in [1, 3] {
       var hashes: [String] = []
-      for (name, checks) in [("plain", RunChecks()), ("debug", Self.debug)] {
+      for (name, observer) in [("plain", DebugObserver()), ("debug", Self.debug)] {
         let configuration = try small.configuration("\(name)-\(ranks)", overrides)
         let results = try ThreadGroup.run(ranks: ranks) { communicator in
-          try SmallRun.execute(configuration, over: communicator, checks: checks)
+          try SmallRun.execute(configuration, over: communicator, observer: observer)
         }
         hashes.append(try #require(results[0]?.first).weightHash)
       }
@@ -133,14 +135,14 @@ import Training
     if overrides.isEmpty {
       let text = message(
         of: try small.configuration("debug", overrides), ranks: 3,
-        RunChecks(isDebug: true, fault: fault))
+        DebugObserver(isDebug: true, fault: fault))
       #expect(
         text.contains("after step 3 of stage 'train' the weights of rank 1 differ"), "\(text)")
       #expect(text.contains("those of 2 ranks, first in \(name)"), "\(text)")
     }
     let later = message(
       of: try small.configuration("plain", overrides + ["replica_check_steps=4"]), ranks: 3,
-      RunChecks(fault: fault))
+      DebugObserver(fault: fault))
     #expect(later.contains("after step 4") == overrides.isEmpty, "\(later)")
   }
 
@@ -190,7 +192,7 @@ import Training
       let fault = Fault(.nan, rank: ranks - 1, step: 4)
       let text = message(
         of: try small.configuration("run-\(UUID().uuidString)", overrides), ranks: ranks,
-        RunChecks(isDebug: true, fault: fault))
+        DebugObserver(isDebug: true, fault: fault))
       #expect(text.contains("on rank \(ranks - 1) is not finite"), "\(text)")
       #expect(text.contains("in step 4 of stage 'train'"), "\(text)")
     }
@@ -225,7 +227,7 @@ import Training
     batch.itemBounds = [0, 1, 2]
     batch.segmentBounds = [0, 2]
     batch.itemKeys = [0, 1]
-    batch.sentences = [.init(language: 0, sentence: 0), .init(language: 1, sentence: 5)]
+    batch.items = [.init(language: 0, index: 0), .init(language: 1, index: 5)]
     batch.wordTokens = [1, 4, 5]
     batch.wordLabels = [0, 4, -1]
     batch.wordBounds = [0, 1, 3]
@@ -256,7 +258,7 @@ import Training
       message { $0.sequenceBounds = [0, 8, 7] } == "-1: sequence bounds do not rise from 0 to 7")
     #expect(message { $0.itemBounds = [] } == "-1: item bounds do not rise from 0 to 2")
     #expect(message { $0.positions.removeLast() } == "-1: 6 positions for 7 tokens")
-    #expect(message { $0.sentences[1].language = 2 } == "1: language 2 of 2")
+    #expect(message { $0.items[1].language = 2 } == "1: language 2 of 2")
     #expect(
       message { $0.wordLabels.removeLast() }
         == "-1: words, sentences or keys of another count than items")

@@ -160,7 +160,7 @@ import Training
       results.map(\.stage) == ["mono en", "mono ru", "polyglot", "fine en", "fine ru"])
     #expect(results.map(\.group) == ["mono", "mono", "polyglot", "fine", "fine"])
     let table = ResultTable(
-      results, languages: ["en", "ru"], task: .tokenClassification
+      results, languages: ["en", "ru"], metric: TokenClassificationTask.schema.metrics[0]
     ).text
     #expect(table.split(separator: "\n").count == 4)
   }

@@ -1,5 +1,7 @@
 import Collectives
+import Commands
 import Configuration
+import Diagnostics
 import Foundation
 import Tensors
 import TestSupport
@@ -60,7 +62,7 @@ struct DoctorProbeTests {
       var own = RankFacts(
         rank: communicator.rank, hostName: "host", threads: 1 + communicator.rank,
         programVersion: "1.0", kernels: kernels, peakThreads: [])
-      own.add(configuration)
+      own.add(configuration, tasks: standardTasks)
       return try RankFacts.gathered(own, over: communicator)
     }
     for ranks in facts {
@@ -80,18 +82,18 @@ struct DoctorProbeTests {
     defer { small.remove() }
     let configuration = try small.configuration("out")
     var before = RankFacts(rank: 0, hostName: "host")
-    before.add(configuration)
+    before.add(configuration, tasks: standardTasks)
     let path = small.folder + "/sample/en.dev.conll"
     var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
     bytes[bytes.count / 2] ^= 1
     try bytes.write(to: URL(fileURLWithPath: path))
     var after = RankFacts(rank: 0, hostName: "host")
-    after.add(configuration)
+    after.add(configuration, tasks: standardTasks)
     let changed = zip(before.data, after.data).filter { $0 != $1 }.map(\.0.path)
     #expect(changed == [path])
     try FileManager.default.removeItem(atPath: path)
     var gone = RankFacts(rank: 0, hostName: "host")
-    gone.add(configuration)
+    gone.add(configuration, tasks: standardTasks)
     #expect(gone.data.filter { $0.byteCount == nil }.map(\.path) == [path])
   }
 
@@ -101,7 +103,7 @@ struct DoctorProbeTests {
     defer { small.remove() }
     let configuration = try small.configuration("out", ["languages.en.train=[sample]"])
     var facts = RankFacts(rank: 0, hostName: "host")
-    facts.add(configuration)
+    facts.add(configuration, tasks: standardTasks)
     let folder = facts.data.first { $0.path.hasSuffix("/sample") }
     #expect(folder != nil && folder?.byteCount == nil)
     let file = facts.data.first { $0.path.hasSuffix("/sample/ru.train.conll") }
@@ -113,7 +115,7 @@ struct DoctorProbeTests {
     let text = try SmallText()
     defer { text.remove() }
     var facts = RankFacts(rank: 0, hostName: "host")
-    facts.add(try text.configuration("out"))
+    facts.add(try text.configuration("out"), tasks: standardTasks)
     for part in ["en/train", "en/dev", "ru/train", "ru/dev"] {
       let index = facts.data.first { $0.path.hasSuffix("/packed/\(part)/index.json") }
       #expect((index?.byteCount ?? 0) > 0, "\(part)")
@@ -197,9 +199,9 @@ struct DoctorProbeTests {
     let workspace = Workspace(
       kernels: try KernelTable.chosen(), threadCount: 1, precision: .fp32)
     defer { workspace.stop() }
-    let run = try Run(
-      try small.configuration("out"), communicator: SingleRank(), workspace: workspace,
-      reporter: .silent, programVersion: "test", stopRequested: { nil })
+    let run = Run(
+      try small.configuration("out"), tasks: standardTasks, communicator: SingleRank(),
+      workspace: workspace, reporter: .silent, programVersion: "test", stopRequested: { nil })
     let one = try run.planFacts(ranks: 1)
     let four = try run.planFacts(ranks: 4)
     #expect(one.checkpointBytes == four.checkpointBytes)

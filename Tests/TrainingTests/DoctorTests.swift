@@ -1,5 +1,7 @@
 import Collectives
+import Commands
 import Configuration
+import Diagnostics
 import Foundation
 import TestSupport
 import Testing

@@ -1,4 +1,6 @@
+import Commands
 import Configuration
+import Diagnostics
 import Foundation
 import TestSupport
 import Testing

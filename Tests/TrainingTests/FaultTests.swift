@@ -1,4 +1,6 @@
 import Collectives
+import Commands
+import Diagnostics
 import Testing
 import Training
 
@@ -14,7 +16,7 @@ struct FaultTests {
         ranks: 3, settings: CollectiveSettings(timeoutSeconds: 60), isWatched: true
       ) { group in
         try SmallRun.execute(
-          configuration, over: group, checks: RunChecks(isDebug: false, fault: fault))
+          configuration, over: group, observer: DebugObserver(fault: fault))
       }
     } catch {
       return "\(error)"

@@ -33,7 +33,7 @@ import Training
 
   /// Three steps of some ranks; the gradients of every rank, entry by entry, after each.
   private func run(
-    ranks: Int, type: GradientType, bucketBytes: Int, shards: Int? = nil,
+    ranks: Int, type: Precision, bucketBytes: Int, shards: Int? = nil,
     ranksPerMachine: Int? = nil, isSharded: Bool = false
   ) throws -> [[[[Float]]]] {
     try ThreadGroup.run(ranks: ranks, ranksPerMachine: ranksPerMachine) { communicator in
@@ -74,7 +74,7 @@ import Training
 
   @Test(arguments: [2, 3, 4, 6], [1, 300, 1 << 20])
   func sumsAreThoseOfTheRanksAlongTheTree(ranks: Int, bucketBytes: Int) throws {
-    for type in [GradientType.fp32, .bf16] {
+    for type in [Precision.fp32, .bf16] {
       let results = try run(ranks: ranks, type: type, bucketBytes: bucketBytes)
       for (rank, steps) in results.enumerated() {
         for (step, entries) in steps.enumerated() {
@@ -101,9 +101,8 @@ import Training
   }
 
   /// Where the ranks are, one machine or several, changes no bit, and a rank's share neither.
-  @Test(arguments: [(4, 2), (6, 3), (8, 2), (8, 4), (6, 2), (5, 2)], [GradientType.fp32, .bf16])
-  func machinesAndSharesLeaveTheBits(ranks: (all: Int, perMachine: Int), type: GradientType) throws
-  {
+  @Test(arguments: [(4, 2), (6, 3), (8, 2), (8, 4), (6, 2), (5, 2)], [Precision.fp32, .bf16])
+  func machinesAndSharesLeaveTheBits(ranks: (all: Int, perMachine: Int), type: Precision) throws {
     for shards in [nil, 16] {
       let flat = try run(ranks: ranks.all, type: type, bucketBytes: 3000, shards: shards)
       let levels = try run(

@@ -1,6 +1,8 @@
 import Checkpoints
 import Collectives
+import Commands
 import Configuration
+import Diagnostics
 import Foundation
 import Tensors
 import TestSupport
@@ -12,11 +14,12 @@ import Training
   private func replay(
     _ run: String, rank: Int, step: Int, stage: String? = nil, threads: Int = 1
   ) throws -> (replay: Replay, outcome: Replay.Outcome) {
-    let replay = try Replay(runDirectory: run, stage: stage, rank: rank, step: step)
+    let replay = try Replay(
+      runDirectory: run, stage: stage, rank: rank, step: step, tasks: standardTasks)
     let outcome = try replay.run(reporter: .silent, programVersion: "test") {
       Workspace(
         kernels: try KernelTable.chosen(), threadCount: threads,
-        precision: Precision(rawValue: replay.configuration.precision.rawValue) ?? .fp32)
+        precision: replay.configuration.precision)
     }
     return (replay, outcome)
   }
@@ -109,7 +112,7 @@ import Training
     for step in [4, 8] {
       try FileManager.default.removeItem(atPath: run + "/train/checkpoint-\(step)")
     }
-    let noted = try Replay(runDirectory: run, stage: nil, rank: 1, step: 6)
+    let noted = try Replay(runDirectory: run, stage: nil, rank: 1, step: 6, tasks: standardTasks)
     #expect(noted.notes.count == 1 && noted.notes[0].contains("step 1 was made by 3 ranks"))
   }
 
@@ -188,7 +191,7 @@ import Training
       _ = try ThreadGroup.run(ranks: 2) { communicator in
         try SmallRun.execute(
           configuration, over: communicator,
-          checks: RunChecks(fault: Fault(.nan, rank: 1, step: 3)))
+          observer: DebugObserver(fault: Fault(.nan, rank: 1, step: 3)))
       }
     }
     let run = small.folder + "/run"

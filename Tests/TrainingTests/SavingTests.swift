@@ -60,7 +60,7 @@ import Training
     // A directory that is no checkpoint is not replaced.
     try FileManager.default.createDirectory(
       atPath: stage + "/best", withIntermediateDirectories: false)
-    let error = #expect(throws: CheckpointError.self) {
+    let error = #expect(throws: FileError.self) {
       try SmallRun.execute(configuration, resume: .auto)
     }
     #expect(error?.path.hasSuffix("/best") == true)

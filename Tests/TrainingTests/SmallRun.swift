@@ -1,6 +1,8 @@
 import Collectives
+import Commands
 import Configuration
 import Corpus
+import Diagnostics
 import Foundation
 import Tensors
 import TestSupport
@@ -45,23 +47,24 @@ struct SmallRun {
     let path = folder + "/run-\(UUID().uuidString).yaml"
     try Self.settings.write(toFile: path, atomically: true, encoding: .utf8)
     return try RunConfiguration(
-      path: path, overrides: overrides, outputDirectory: folder + "/" + name)
+      path: path, overrides: overrides, outputDirectory: folder + "/" + name,
+      tasks: standardTasks.map { $0.schema })
   }
 
   /// Runs a config on one rank's communicator, to the end or to a step at which a stop is asked for.
   static func execute(
     _ configuration: RunConfiguration, over communicator: any Communicator = SingleRank(),
-    threads: Int = 1, resume: Run.Resume = .no, checks: RunChecks = RunChecks(),
+    threads: Int = 1, resume: Run.Resume = .no, observer: DebugObserver = DebugObserver(),
     stopAfter polls: Int? = nil
   ) throws -> [StageResult]? {
     let workspace = Workspace(
       kernels: try KernelTable.chosen(), threadCount: threads,
-      precision: Precision(rawValue: configuration.precision.rawValue) ?? .fp32)
+      precision: configuration.precision)
     defer { workspace.stop() }
     let counter = PollCounter()
-    let run = try Run(
-      configuration, communicator: communicator, workspace: workspace, reporter: .silent,
-      programVersion: "test", checks: checks,
+    let run = Run(
+      configuration, tasks: standardTasks, communicator: communicator, workspace: workspace,
+      reporter: .silent, programVersion: "test", observer: observer,
       stopRequested: { polls.flatMap { counter.next() > $0 ? .interrupt : nil } })
     try run.prepare(resume: resume)
     switch try run.execute(resume: resume) {

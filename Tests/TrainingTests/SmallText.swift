@@ -1,7 +1,9 @@
+import Commands
 import Configuration
 import Corpus
 import Foundation
 import Tokenizers
+import Training
 
 /// Packed text of two languages, made of a small sample, in a folder of its own.
 struct SmallText {
@@ -60,6 +62,7 @@ struct SmallText {
     let path = folder + "/run-\(UUID().uuidString).yaml"
     try Self.settings.write(toFile: path, atomically: true, encoding: .utf8)
     return try RunConfiguration(
-      path: path, overrides: overrides, outputDirectory: folder + "/" + name)
+      path: path, overrides: overrides, outputDirectory: folder + "/" + name,
+      tasks: standardTasks.map { $0.schema })
   }
 }

@@ -1,3 +1,5 @@
+import Commands
+import Diagnostics
 import Testing
 import Training
 

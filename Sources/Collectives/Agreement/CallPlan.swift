@@ -31,7 +31,7 @@ public final class CallPlan: Sendable {
   ) {
     self.name = name
     rank = leader.activity.rank
-    groups = ([leader] + others).compactMap { $0 as? any PlannedGroup }
+    groups = ([leader] + others).compactMap { ($0 as? any PlannedGroup)?.planned }
   }
 
   /// Agrees on the list, if it is known. From now on the calls of the plan's communicators are those of the list.
@@ -122,6 +122,13 @@ protocol PlannedGroup: AnyObject, Sendable {
   /// The plan that its calls belong to, if there is one.
   var plan: CallPlan? { get set }
 
+  /// The group whose calls the plan sees: this one, or one that makes them for it.
+  var planned: any PlannedGroup { get }
+
   /// Agrees with all ranks on a call that moves no payload itself.
   func agree(on call: Call, notFinite: Bool) throws(CollectiveError)
+}
+
+extension PlannedGroup {
+  var planned: any PlannedGroup { self }
 }

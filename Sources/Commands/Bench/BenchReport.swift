@@ -39,9 +39,9 @@ struct BenchReport: Encodable {
     init?(intValue: Int) { nil }
   }
 
-  private let figures: KeyValuePairs<String, Figure>
+  private let figures: [(key: String, figure: Figure)]
 
-  init(_ figures: KeyValuePairs<String, Figure>) { self.figures = figures }
+  init(_ figures: [(String, Figure)]) { self.figures = figures.map { ($0.0, $0.1) } }
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: Key.self)

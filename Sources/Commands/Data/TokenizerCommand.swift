@@ -93,7 +93,7 @@ enum TokenizerCommand {
     while let bytes = lines.next() {
       number += 1
       guard let line = String(validating: bytes, as: UTF8.self) else {
-        throw CorpusError(.data, "standard input", line: number, "is not UTF-8")
+        throw FileError(.data, "standard input", line: number, "is not UTF-8")
       }
       try body(number, line)
     }

@@ -9,33 +9,38 @@ import Training
 
 /// `isogloss predict`: CoNLL in, CoNLL out.
 enum PredictCommand {
-  static let command = Command(
-    "predict", "Tags the words of a file with a checkpoint: words in, words and tags out.",
-    positionals: [Positional("CHECKPOINT", count: .one, "A directory with a token classifier.")],
-    options: [
-      Option("input", value: "FILE", "CoNLL or JSON lines; tags are not needed and are ignored."),
-      Option("output", value: "FILE", default: "standard output", "Token TAB tag."),
-      Option(
-        "logits", value: "FILE",
-        "Also writes the scores: one fp32 tensor `logits` of [words, labels], in safetensors."),
-      Option("language", value: "CODE", "Whose head to use, if the model has one a language."),
-      Option("token-column", value: "N", default: "0", "Column of the token in CoNLL files."),
-      .precision,
-      Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
-    ], run: run)
+  static func command(_ tasks: [any RunTask.Type]) -> Command {
+    Command(
+      "predict", "Tags the words of a file with a checkpoint: words in, words and tags out.",
+      positionals: [
+        Positional("CHECKPOINT", count: .one, "A directory with a model that labels words.")
+      ],
+      options: [
+        Option("input", value: "FILE", "CoNLL or JSON lines; tags are not needed and are ignored."),
+        Option("output", value: "FILE", default: "standard output", "Token TAB tag."),
+        Option(
+          "logits", value: "FILE",
+          "Also writes the scores: one fp32 tensor `logits` of [words, labels], in safetensors."),
+        Option("language", value: "CODE", "Whose head to use, if the model has one a language."),
+        Option("token-column", value: "N", default: "0", "Column of the token in CoNLL files."),
+        .precision,
+        Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
+      ]
+    ) { try run($0, tasks) }
+  }
 
-  static func run(_ arguments: ParsedArguments) throws {
+  private static func run(_ arguments: ParsedArguments, _ tasks: [any RunTask.Type]) throws {
     guard let input = arguments.value("input") else {
       throw UsageError("--input is missing: the file to tag", command: "isogloss predict")
     }
     let columns = ColumnChoice(
       token: try arguments.integer("token-column", in: -1000...1000) ?? 0, tag: -1)
-    let loaded = try LoadedModel(directory: arguments.positional("CHECKPOINT"))
+    let predictor = try StoredCheckpoint(directory: arguments.positional("CHECKPOINT"))
+      .predictor(tasks)
     let workspace = try Workspace.chosen(by: arguments)
     defer { workspace.stop() }
-    let head = try loaded.head(of: arguments.value("language"))
-    let labels = loaded.model.labels[head].labels
-    let tagger = loaded.tagger(head: head, workspace: workspace)
+    let language = arguments.value("language")
+    let labels = try predictor.labels(of: language)
     let output = try TextOutput(arguments.value("output"))
     let logits = arguments.value("logits")
 
@@ -43,30 +48,20 @@ enum PredictCommand {
     func tag(logits: Bool, _ each: ([Float]) throws -> Void) throws {
       var stream = try SentenceStream(input, columns: columns)
       while let sentences = try stream.next() {
-        let split = try Split(
-          sentences, labels: nil, tokenizer: loaded.tokenizer, shape: loaded.window)
-        var tags = [[Int32]](repeating: [], count: sentences.count)
-        var scores = [[Float]](repeating: [], count: sentences.count)
-        tagger.predict(
-          split, language: 0, parameters: loaded.model.parameters, logits: logits
-        ) { sentence, found, rows in
-          tags[sentence] = Array(found)
-          scores[sentence] = Array(rows.joined())
-        }
+        let predictions = try predictor.predict(
+          sentences, language: language, scores: logits ? .logits : .none, in: workspace)
         var text = ""
-        for (sentence, found) in zip(sentences, tags) {
-          for (word, label) in zip(sentence.words, found) {
-            text += "\(word)\t\(labels[Int(label)])\n"
-          }
+        for (sentence, prediction) in zip(sentences, predictions) {
+          for (word, tag) in zip(sentence.words, prediction.tags) { text += "\(word)\t\(tag)\n" }
           text += "\n"
         }
         try output.write(text)
-        try each(Array(scores.joined()))
+        try each(predictions.flatMap(\.scores))
       }
     }
     guard let logits else {
       try tag(logits: false) { _ in }
-      try loaded.model.confirmUnwritten()
+      try predictor.confirmUnwritten()
       try output.finish()
       return
     }
@@ -77,13 +72,13 @@ enum PredictCommand {
     var failure: (any Error)?
     do {
       try SafetensorsWriter.write(to: logits, [.init("logits", [words, labels.count])]) {
-        (writer) throws(CheckpointError) in
+        (writer) throws(FileError) in
         do {
           try tag(logits: true) { rows in try writer.append("logits", rows.span) }
-          try loaded.model.confirmUnwritten()
+          try predictor.confirmUnwritten()
         } catch {
           failure = error
-          throw CheckpointError(.io, logits, "not written")
+          throw FileError(.io, logits, "not written")
         }
       }
     } catch {

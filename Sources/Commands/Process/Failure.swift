@@ -2,6 +2,7 @@ import Checkpoints
 import Collectives
 import Configuration
 import Corpus
+import Files
 import Foundation
 import Tensors
 import Training
@@ -43,13 +44,7 @@ enum Failure {
   private static func exitCode(_ error: any Error) -> Int32 {
     switch error {
     case is UsageError, is KernelTableError: 64
-    case let error as CorpusError:
-      switch error.code {
-      case .missing: 66
-      case .data: 65
-      case .io: 74
-      }
-    case let error as CheckpointError:
+    case let error as FileError:
       switch error.code {
       case .missing: 66
       case .data: 65

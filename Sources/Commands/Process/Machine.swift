@@ -1,5 +1,5 @@
+import Diagnostics
 import Foundation
-import Training
 
 /// The machine that this process runs on, and what of it the process may use.
 struct Machine {

@@ -1,37 +1,42 @@
 import Collectives
 import Configuration
+import Diagnostics
 import Foundation
 import Tensors
 import Training
 
 /// `isogloss doctor`: what this machine and this launch can do.
 enum DoctorCommand {
-  static let command = Command(
-    "doctor",
-    "Tells what this machine and this launch can do, and what is wrong with them: one line a finding.",
-    positionals: [
-      Positional("CONFIG", count: .optional, "The run, in YAML: its data, directory and needs too.")
-    ],
-    options: [
-      Option("out", value: "DIR", "Where the run is to go, in place of output_dir."),
-      Option("threads", value: "N", default: "as train", "Threads of each rank."),
-      Option("json", "Prints one JSON object."),
-    ],
-    notes: [
-      "Under a launcher (mpirun, srun) all ranks join and the first prints one report: start it as "
-        + "train is to be started, with the same CONFIG.",
-      "Looked for are ranks that did not find each other; cores shared by threads or ranks; ranks "
-        + "with another program, config, data or numerics; slow links between hosts; an output "
-        + "directory that is not writable, not shared or too small; memory and limits that do not "
-        + "suffice. Nothing is trained or kept.",
-      "Exit code: 0 if nothing is wrong, 1 with findings; others as of every command.",
-    ], run: run)
+  static func command(_ tasks: [any RunTask.Type]) -> Command {
+    Command(
+      "doctor",
+      "Tells what this machine and this launch can do, and what is wrong with them: one line a finding.",
+      positionals: [
+        Positional(
+          "CONFIG", count: .optional, "The run, in YAML: its data, directory and needs too.")
+      ],
+      options: [
+        Option("out", value: "DIR", "Where the run is to go, in place of output_dir."),
+        Option("threads", value: "N", default: "as train", "Threads of each rank."),
+        Option("json", "Prints one JSON object."),
+      ],
+      notes: [
+        "Under a launcher (mpirun, srun) all ranks join and the first prints one report: start it as "
+          + "train is to be started, with the same CONFIG.",
+        "Looked for are ranks that did not find each other; cores shared by threads or ranks; ranks "
+          + "with another program, config, data or numerics; slow links between hosts; an output "
+          + "directory that is not writable, not shared or too small; memory and limits that do not "
+          + "suffice. Nothing is trained or kept.",
+        "Exit code: 0 if nothing is wrong, 1 with findings; others as of every command.",
+      ]
+    ) { try run($0, tasks) }
+  }
 
   /// How long ranks wait for each other, and the others for the first one to read the corpora in the end.
   private static let timeoutSeconds = 60.0
   private static let planningSeconds = 1800.0
 
-  static func run(_ arguments: ParsedArguments) throws {
+  private static func run(_ arguments: ParsedArguments, _ tasks: [any RunTask.Type]) throws {
     let threads = try arguments.threads()
     let kernels = try KernelTable.chosen()
     var launch = LaunchFacts.current
@@ -54,8 +59,10 @@ enum DoctorCommand {
     var configuration: RunConfiguration?
     if let path = arguments.positionals("CONFIG").first {
       do {
-        let read = try RunConfiguration(path: path, outputDirectory: arguments.value("out"))
-        own.add(read)
+        let read = try RunConfiguration(
+          path: path, outputDirectory: arguments.value("out"),
+          tasks: tasks.map { $0.schema })
+        own.add(read, tasks: tasks)
         configuration = read
       } catch {
         own.configError = "\(error)"
@@ -67,7 +74,7 @@ enum DoctorCommand {
     facts.output = try OutputFacts.probe(configuration, over: communicator)
     var code = [Int64(0)]
     if communicator.rank == 0 {
-      if let configuration { plan(configuration, threads: threads, kernels, &facts) }
+      if let configuration { plan(configuration, tasks, threads: threads, kernels, &facts) }
       let findings = facts.findings
       try write(facts, findings, asJSON: arguments.has("json"))
       code[0] = findings.isEmpty ? 0 : 1
@@ -88,7 +95,8 @@ enum DoctorCommand {
 
   /// Adds what a run of the config would take, on the first rank.
   private static func plan(
-    _ configuration: RunConfiguration, threads: Int, _ kernels: KernelTable,
+    _ configuration: RunConfiguration, _ tasks: [any RunTask.Type], threads: Int,
+    _ kernels: KernelTable,
     _ facts: inout GroupFacts
   ) {
     let ranks = facts.ranks.count
@@ -99,8 +107,9 @@ enum DoctorCommand {
     let workspace = Workspace(kernels: kernels, threadCount: 1, precision: .fp32)
     defer { workspace.stop() }
     do {
-      let run = try Run(
-        configuration, communicator: SingleRank(), workspace: workspace, reporter: .silent,
+      let run = Run(
+        configuration, tasks: tasks, communicator: SingleRank(), workspace: workspace,
+        reporter: .silent,
         programVersion: ProcessFacts.programVersion, stopRequested: { Signals.stopRequest })
       facts.plan = try run.planFacts(ranks: ranks)
     } catch {

@@ -1,49 +1,55 @@
 import Collectives
 import Configuration
+import Diagnostics
 import Foundation
 import Tensors
 import Training
 
 /// `isogloss estimate`: what a config would take on so many nodes.
 enum EstimateCommand {
-  static let command = Command(
-    "estimate",
-    "Predicts step time, memory and node-hours of a config on other numbers of nodes, from steps run here.",
-    positionals: [
-      Positional("CONFIG", count: .one, "The run, in YAML."),
-      Positional("KEY=VALUE", count: .any, "Overrides of the config, as train takes them."),
-    ],
-    options: [
-      Option("nodes", value: "LIST", default: "1,2,4", "Numbers of nodes: 1,2,4,8."),
-      Option("ranks-per-node", value: "R", default: "1", "Ranks on each node."),
-      Option("threads", value: "T", default: "all cores / R", "Threads of each rank."),
-      Option(
-        "steps", value: "K", default: "10",
-        "Steps that are timed for each number of nodes, after three that are not."),
-      Option(
-        "bandwidth", value: "GBIT", default: "\(Int(NetworkProbe.assumedGigabits)), assumed",
-        "What a node's link carries each way, in Gbit/s."),
-      Option(
-        "latency", value: "US", default: "\(Int(NetworkProbe.assumedMicroseconds)), assumed",
-        "What a small message takes from node to node, in microseconds."),
-      Option(
-        "one-machine",
-        "The nodes are containers or namespaces of this machine: all their ranks share its cores."),
-      Option("out", value: "FILE", "Keeps the prediction as JSON."),
-      Option(
-        "save",
-        "Keeps it as estimate.json in output_dir, for a run there to show beside what it measures."),
-      Option("json", "Prints one JSON object for each number of nodes."),
-    ],
-    notes: [
-      "The share of a step that a rank of N would have is run here, with this config's data and "
-        + "weights; nothing of it is kept. Nodes are taken to be like this one.",
-      "Under a launcher, with one rank on each host, the network between them is measured in place "
-        + "of --bandwidth and --latency.",
-      "Hours are those of training steps: evaluation, saving and starting are not in them.",
-    ], run: run)
+  static func command(_ tasks: [any RunTask.Type]) -> Command {
+    Command(
+      "estimate",
+      "Predicts step time, memory and node-hours of a config on other numbers of nodes, from steps run here.",
+      positionals: [
+        Positional("CONFIG", count: .one, "The run, in YAML."),
+        Positional("KEY=VALUE", count: .any, "Overrides of the config, as train takes them."),
+      ],
+      options: [
+        Option("nodes", value: "LIST", default: "1,2,4", "Numbers of nodes: 1,2,4,8."),
+        Option("ranks-per-node", value: "R", default: "1", "Ranks on each node."),
+        Option("threads", value: "T", default: "all cores / R", "Threads of each rank."),
+        Option(
+          "steps", value: "K", default: "10",
+          "Steps that are timed for each number of nodes, after three that are not."),
+        Option(
+          "bandwidth", value: "GBIT", default: "\(Int(NetworkProbe.assumedGigabits)), assumed",
+          "What a node's link carries each way, in Gbit/s."),
+        Option(
+          "latency", value: "US", default: "\(Int(NetworkProbe.assumedMicroseconds)), assumed",
+          "What a small message takes from node to node, in microseconds."),
+        Option(
+          "one-machine",
+          "The nodes are containers or namespaces of this machine: all their ranks share its cores."
+        ),
+        Option("out", value: "FILE", "Keeps the prediction as JSON."),
+        Option(
+          "save",
+          "Keeps it as estimate.json in output_dir, for a run there to show beside what it measures."
+        ),
+        Option("json", "Prints one JSON object for each number of nodes."),
+      ],
+      notes: [
+        "The share of a step that a rank of N would have is run here, with this config's data and "
+          + "weights; nothing of it is kept. Nodes are taken to be like this one.",
+        "Under a launcher, with one rank on each host, the network between them is measured in place "
+          + "of --bandwidth and --latency.",
+        "Hours are those of training steps: evaluation, saving and starting are not in them.",
+      ]
+    ) { try run($0, tasks) }
+  }
 
-  static func run(_ arguments: ParsedArguments) throws {
+  private static func run(_ arguments: ParsedArguments, _ tasks: [any RunTask.Type]) throws {
     func usage(_ message: String) -> UsageError {
       UsageError(message, command: "isogloss estimate")
     }
@@ -56,7 +62,8 @@ enum EstimateCommand {
     let threads =
       try arguments.integer("threads", in: 1...1024) ?? max(1, cores / ranksPerNode)
     let configuration = try RunConfiguration(
-      path: arguments.positional("CONFIG"), overrides: arguments.positionals("KEY=VALUE"))
+      path: arguments.positional("CONFIG"), overrides: arguments.positionals("KEY=VALUE"),
+      tasks: tasks.map { $0.schema })
     let most = (nodes.last ?? 1) * ranksPerNode
     guard most <= configuration.shards else {
       throw RunError(
@@ -74,13 +81,13 @@ enum EstimateCommand {
     }
     if communicator.rank == 0 {
       let reporter = Terminal.reporter()
-      let asked = Precision(rawValue: configuration.precision.rawValue) ?? .fp32
       let kernels = try KernelTable.chosen()
       let workspace = Workspace(
-        kernels: kernels, threadCount: threads, precision: kernels.precision(asked))
+        kernels: kernels, threadCount: threads,
+        precision: kernels.precision(configuration.precision))
       defer { workspace.stop() }
-      let run = try Run(
-        configuration, communicator: SingleRank(), workspace: workspace,
+      let run = Run(
+        configuration, tasks: tasks, communicator: SingleRank(), workspace: workspace,
         reporter: Reporter(line: { _ in }, progress: { _ in }),
         programVersion: ProcessFacts.programVersion,
         stopRequested: { Signals.stopRequest })

@@ -1,36 +1,40 @@
 import Checkpoints
 import Configuration
+import Diagnostics
 import Foundation
 import Tensors
 import Training
 
 /// `isogloss replay`: one rank's gradient of one step, made again.
 enum ReplayCommand {
-  static let command = Command(
-    "replay",
-    "Makes one rank's batch and gradient of one step again, and compares it with what the run logged.",
-    positionals: [
-      Positional("RUN_DIR", count: .one, "The output directory of the run.")
-    ],
-    options: [
-      Option("rank", value: "R", "The rank, from 0."),
-      Option("step", value: "S", "The step, as the log counts them: the first one is 1."),
-      Option("stage", value: "NAME", default: "the only one", "The stage."),
-      Option(
-        "threads", value: "N", default: "ISOGLOSS_THREADS, or all cores / ranks",
-        "Threads of each simulated rank."),
-      Option("json", "Prints one JSON object on standard output."),
-    ],
-    notes: [
-      "The run must have been trained with log_gradients: true, or with --debug.",
-      "All ranks of the run are simulated as threads, from the newest complete checkpoint before the "
-        + "step, or from the stage's first weights. Nothing is written to the run's directory.",
-      "Relative paths of the config are looked up from the current folder, as train did.",
-      "Exits with 0 if the hash is the logged one, with 70 if it differs. Where bits depend on another "
-        + "processor or library than those of the run, differences are printed and it exits with 0.",
-    ], run: run)
+  static func command(_ tasks: [any RunTask.Type]) -> Command {
+    Command(
+      "replay",
+      "Makes one rank's batch and gradient of one step again, and compares it with what the run logged.",
+      positionals: [
+        Positional("RUN_DIR", count: .one, "The output directory of the run.")
+      ],
+      options: [
+        Option("rank", value: "R", "The rank, from 0."),
+        Option("step", value: "S", "The step, as the log counts them: the first one is 1."),
+        Option("stage", value: "NAME", default: "the only one", "The stage."),
+        Option(
+          "threads", value: "N", default: "ISOGLOSS_THREADS, or all cores / ranks",
+          "Threads of each simulated rank."),
+        Option("json", "Prints one JSON object on standard output."),
+      ],
+      notes: [
+        "The run must have been trained with log_gradients: true, or with --debug.",
+        "All ranks of the run are simulated as threads, from the newest complete checkpoint before the "
+          + "step, or from the stage's first weights. Nothing is written to the run's directory.",
+        "Relative paths of the config are looked up from the current folder, as train did.",
+        "Exits with 0 if the hash is the logged one, with 70 if it differs. Where bits depend on another "
+          + "processor or library than those of the run, differences are printed and it exits with 0.",
+      ]
+    ) { try run($0, tasks) }
+  }
 
-  static func run(_ arguments: ParsedArguments) throws {
+  private static func run(_ arguments: ParsedArguments, _ tasks: [any RunTask.Type]) throws {
     guard let rank = try arguments.integer("rank", in: 0...1_000_000),
       let step = try arguments.integer("step", in: 1...Int.max)
     else {
@@ -38,21 +42,21 @@ enum ReplayCommand {
     }
     let replay = try Replay(
       runDirectory: arguments.positional("RUN_DIR"), stage: arguments.value("stage"), rank: rank,
-      step: step)
+      step: step, tasks: tasks)
     let reporter = Terminal.reporter()
     for note in replay.notes { reporter.line("note: \(note)") }
     reporter.line(
       "stage '\(replay.stage.name)': \(replay.ranks) rank\(replay.ranks == 1 ? "" : "s") from "
         + (replay.checkpoint.map { "checkpoint-\($0.step)" } ?? "the first weights")
         + " to step \(step)")
-    let asked = Precision(rawValue: replay.configuration.precision.rawValue) ?? .fp32
     let kernels = try KernelTable.chosen()
     let threads = try threads(arguments, ranks: replay.ranks)
     // What a run tells of itself was told when it ran.
     let quiet = Reporter(line: { _ in }, progress: reporter.progress)
     let outcome = try replay.run(reporter: quiet, programVersion: ProcessFacts.programVersion) {
       Workspace(
-        kernels: kernels, threadCount: threads, precision: kernels.precision(asked))
+        kernels: kernels, threadCount: threads,
+        precision: kernels.precision(replay.configuration.precision))
     }
     if arguments.has("json") {
       try printJSON(replay, outcome)

@@ -1,49 +1,55 @@
 import Collectives
 import Configuration
+import Diagnostics
 import Foundation
 import Tensors
 import Training
 
 /// `isogloss train`: all stages of a config.
 enum TrainCommand {
-  static let command = Command(
-    "train", "Trains what a config says: its stages in order, each resumable.",
-    positionals: [
-      Positional("CONFIG", count: .one, "The run, in YAML."),
-      Positional(
-        "KEY=VALUE", count: .any, "Overrides of the config, dotted: stages.0.learning_rate=1e-5."),
-    ],
-    options: [
-      Option("out", value: "DIR", "Where the run goes, in place of output_dir."),
-      Option(
-        "resume", value: "auto|DIR",
-        "Goes on with the run in the output directory, from its newest checkpoint or the given one."
-      ),
-      Option("simulate-ranks", value: "N", "Runs N ranks as threads of this process."),
-      Option(
-        "threads", value: "N", default: "ISOGLOSS_THREADS, or 1 under a launcher, else all cores",
-        "Threads of each rank."),
-      Option(
-        "dry-run",
-        "Prints the resolved config, steps, ledger and memory, and trains nothing."),
-      Option("help-config", "Lists every key of a config, its default and its meaning."),
-      Option(
-        "debug",
-        "Checks every batch, operation, gradient and update, says where a number first is not finite, "
-          + "and logs gradients for replay; slower, to the same bits."),
-      Option("profile", "Prints what each operation took and its share of this machine's peak."),
-      Option(
-        "trace", value: "FILE",
-        "Writes every rank's operations and transfers as a trace that Perfetto opens."
-      ),
-      Option("json", "Prints the results as JSON on standard output."),
-    ],
-    notes: ["isogloss train --help-config lists every key of a config with its default."], run: run)
+  static func command(_ tasks: [any RunTask.Type]) -> Command {
+    Command(
+      "train", "Trains what a config says: its stages in order, each resumable.",
+      positionals: [
+        Positional("CONFIG", count: .one, "The run, in YAML."),
+        Positional(
+          "KEY=VALUE", count: .any, "Overrides of the config, dotted: stages.0.learning_rate=1e-5."),
+      ],
+      options: [
+        Option("out", value: "DIR", "Where the run goes, in place of output_dir."),
+        Option(
+          "resume", value: "auto|DIR",
+          "Goes on with the run in the output directory, from its newest checkpoint or the given one."
+        ),
+        Option("simulate-ranks", value: "N", "Runs N ranks as threads of this process."),
+        Option(
+          "threads", value: "N", default: "ISOGLOSS_THREADS, or 1 under a launcher, else all cores",
+          "Threads of each rank."),
+        Option(
+          "dry-run",
+          "Prints the resolved config, steps, ledger and memory, and trains nothing."),
+        Option("help-config", "Lists every key of a config, its default and its meaning."),
+        Option(
+          "debug",
+          "Checks every batch, operation, gradient and update, says where a number first is not finite, "
+            + "and logs gradients for replay; slower, to the same bits."),
+        Option("profile", "Prints what each operation took and its share of this machine's peak."),
+        Option(
+          "trace", value: "FILE",
+          "Writes every rank's operations and transfers as a trace that Perfetto opens."
+        ),
+        Option("json", "Prints the results as JSON on standard output."),
+      ],
+      notes: ["isogloss train --help-config lists every key of a config with its default."]
+    ) {
+      try run($0, tasks)
+    }
+  }
 
-  static func run(_ arguments: ParsedArguments) throws {
+  private static func run(_ arguments: ParsedArguments, _ tasks: [any RunTask.Type]) throws {
     let configuration = try RunConfiguration(
       path: arguments.positional("CONFIG"), overrides: arguments.positionals("KEY=VALUE"),
-      outputDirectory: arguments.value("out"))
+      outputDirectory: arguments.value("out"), tasks: tasks.map { $0.schema })
     let resume: Run.Resume =
       switch arguments.value("resume") {
       case nil: .no
@@ -51,12 +57,13 @@ enum TrainCommand {
       case .some(let path): .checkpoint(path)
       }
     Signals.preempt(at: configuration.preemptionSignal)
-    let checks = RunChecks(
-      isDebug: arguments.has("debug"),
+    let isDebug = arguments.has("debug")
+    let observer = DebugObserver(
+      isDebug: isDebug,
       fault: try ProcessInfo.processInfo.environment[Fault.variable].map { try Fault($0) })
     let communicator = try Ranks.join(timeoutSeconds: Double(configuration.ddpTimeout))
     // Who stops a rank in a debugger does not want the others to end the run.
-    communicator.settings.isPatientInDebugger = checks.isDebug
+    communicator.settings.isPatientInDebugger = isDebug
     try RankAgreement.check(
       "config", configuration.description,
       fix: "start every rank with the same CONFIG and overrides", over: communicator)
@@ -70,10 +77,11 @@ enum TrainCommand {
         ranks: ranks,
         settings: communicator.settings, isWatched: true
       ) { communicator in
-        try train(configuration, resume: resume, checks, arguments, over: communicator)
+        try train(configuration, tasks, resume: resume, observer, arguments, over: communicator)
       }.compactMap(\.self).first
     } else {
-      stop = try train(configuration, resume: resume, checks, arguments, over: communicator)
+      stop = try train(
+        configuration, tasks, resume: resume, observer, arguments, over: communicator)
     }
     try Ranks.leave()
     switch stop {
@@ -85,9 +93,8 @@ enum TrainCommand {
 
   /// Runs the stages on one rank. Returns why they were stopped, and saved, before their end, if they were.
   private static func train(
-    _ configuration: RunConfiguration, resume: Run.Resume, _ checks: RunChecks,
-    _ arguments: ParsedArguments,
-    over communicator: any Communicator
+    _ configuration: RunConfiguration, _ tasks: [any RunTask.Type], resume: Run.Resume,
+    _ observer: DebugObserver, _ arguments: ParsedArguments, over communicator: any Communicator
   ) throws -> StopRequest? {
     let reporter = communicator.rank == 0 ? Terminal.reporter() : .silent
     let ranks = communicator.size
@@ -97,8 +104,8 @@ enum TrainCommand {
         "shards: \(configuration.shards) is fewer than \(ranks) ranks; set shards to \(ranks) or more"
       )
     }
-    let asked = Precision(rawValue: configuration.precision.rawValue) ?? .fp32
-    let workspace = try Workspace.chosen(by: arguments, precision: asked, reporter: reporter)
+    let workspace = try Workspace.chosen(
+      by: arguments, precision: configuration.precision, reporter: reporter)
     defer { workspace.stop() }
     try RankAgreement.check(
       "what they compute with", NumericsID.of(workspace.kernels, workspace.precision),
@@ -122,12 +129,15 @@ enum TrainCommand {
         "\(configuration.shards) shards over \(ranks) ranks: shares of "
           + "\(shares.map(String.init).joined(separator: ", ")); ranks with fewer will wait")
     }
-    let run = try Run(
-      configuration, communicator: communicator, workspace: workspace, reporter: reporter,
-      programVersion: ProcessFacts.programVersion, checks: checks,
+    let run = Run(
+      configuration, tasks: tasks, communicator: communicator, workspace: workspace,
+      reporter: reporter,
+      programVersion: ProcessFacts.programVersion, observer: observer,
       stopRequested: { Signals.stopRequest })
     if arguments.has("dry-run") {
-      if communicator.rank == 0 { print(try run.plan(), terminator: "") }
+      // Every rank reads the data, and all agree on them.
+      let plan = try run.plan()
+      if communicator.rank == 0 { print(plan, terminator: "") }
       return nil
     }
     try run.prepare(resume: resume)
@@ -142,16 +152,33 @@ enum TrainCommand {
     case .stopped(let request): return request
     }
     if communicator.rank != 0 { return nil }
-    let table = ResultTable(
-      results, languages: configuration.languages.map(\.code), task: configuration.task
-    ).text
     if arguments.has("json") {
       for result in results {
         try JSONLine.print(result)
       }
     } else {
-      print(table, terminator: "")
+      for metric in metrics(of: configuration) {
+        print(
+          ResultTable(
+            results.filter { result in
+              configuration.stages.contains {
+                $0.name == result.stage && configuration.schema(of: $0).metrics.first == metric
+              }
+            }, languages: configuration.languages.map(\.code), metric: metric
+          ).text, terminator: "")
+      }
     }
     return nil
+  }
+
+  /// The first metric of each task of the run's stages: a table each.
+  private static func metrics(of configuration: RunConfiguration) -> [TaskMetric] {
+    var metrics: [TaskMetric] = []
+    for stage in configuration.stages {
+      guard let metric = configuration.schema(of: stage).metrics.first, !metrics.contains(metric)
+      else { continue }
+      metrics.append(metric)
+    }
+    return metrics
   }
 }

@@ -4,7 +4,7 @@ import Determinism
 public struct EpochPlan: Sendable, Equatable {
   public let epoch: Int
   /// All draws of the epoch, in order.
-  public let draws: [SentenceReference]
+  public let draws: [ItemReference]
   /// Bounds of the steps in `draws`. Shape `[steps + 1]`.
   public let stepBounds: [Int]
 
@@ -13,11 +13,11 @@ public struct EpochPlan: Sendable, Equatable {
   /// - Complexity: O(sentences drawn + sentences of the languages drawn from).
   public init(_ sampling: StageSampling, epoch: Int) {
     precondition(epoch >= 0, "epoch \(epoch)")
-    var draws: [SentenceReference] = []
+    var draws: [ItemReference] = []
     draws.reserveCapacity(sampling.epochLength)
     for language in sampling.sentenceCounts.indices {
       for sentence in sampling.draws(ofLanguage: language, epoch: epoch) {
-        draws.append(SentenceReference(language: language, sentence: Int(sentence)))
+        draws.append(ItemReference(language: language, index: Int(sentence)))
       }
     }
     var random = RandomStream(
@@ -29,8 +29,7 @@ public struct EpochPlan: Sendable, Equatable {
     stepBounds = EpochPlan.stepBounds(of: draws, sampling)
   }
 
-  private static func stepBounds(of draws: [SentenceReference], _ sampling: StageSampling) -> [Int]
-  {
+  private static func stepBounds(of draws: [ItemReference], _ sampling: StageSampling) -> [Int] {
     var bounds = [0]
     switch sampling.stepSize {
     case .sentences(let size):
@@ -40,7 +39,7 @@ public struct EpochPlan: Sendable, Equatable {
     case .tokens(let budget):
       var filled = 0
       for (index, draw) in draws.enumerated() {
-        let tokens = Int(sampling.tokenCounts[draw.language][draw.sentence])
+        let tokens = Int(sampling.tokenCounts[draw.language][draw.index])
         if filled > 0, filled + tokens > budget {
           bounds.append(index)
           filled = 0
@@ -55,7 +54,7 @@ public struct EpochPlan: Sendable, Equatable {
   public var stepCount: Int { stepBounds.count - 1 }
 
   /// The sentences of a step, counted from the first of the epoch.
-  public subscript(step: Int) -> ArraySlice<SentenceReference> {
+  public subscript(step: Int) -> ArraySlice<ItemReference> {
     draws[stepBounds[step]..<stepBounds[step + 1]]
   }
 }
@@ -77,7 +76,7 @@ public struct StagePlan: Sendable {
   }
 
   /// The sentences of step `step` of the stage, from 0, in an order that is part of the plan.
-  public mutating func sentences(ofStep step: Int) -> ArraySlice<SentenceReference> {
+  public mutating func sentences(ofStep step: Int) -> ArraySlice<ItemReference> {
     let (epoch, index) = place(ofStep: step)
     load(epoch)
     return current[index]

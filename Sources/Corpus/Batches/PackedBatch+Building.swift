@@ -7,7 +7,7 @@ extension PackedBatch {
   ///   - shards: The shards of this rank, as `FoldTree.nodes` gives them.
   ///   - splits: The sentences, by the language index of the references.
   public init(
-    step: some RandomAccessCollection<SentenceReference>, assignment: [[Int]], shards: Range<Int>,
+    step: some RandomAccessCollection<ItemReference>, assignment: [[Int]], shards: Range<Int>,
     splits: [Split]
   ) {
     precondition(
@@ -27,21 +27,21 @@ extension PackedBatch {
   public init(sentences: some Sequence<Int>, language: Int, of split: Split) {
     self.init()
     for (key, sentence) in sentences.enumerated() {
-      append(SentenceReference(language: language, sentence: sentence), key: key, split: split)
+      append(ItemReference(language: language, index: sentence), key: key, split: split)
     }
     segmentBounds.append(itemCount)
   }
 
-  private mutating func append(_ item: SentenceReference, key: Int, from splits: [Split]) {
+  private mutating func append(_ item: ItemReference, key: Int, from splits: [Split]) {
     precondition(
       splits.indices.contains(item.language), "language \(item.language) of \(splits.count)")
     append(item, key: key, split: splits[item.language])
   }
 
-  private mutating func append(_ item: SentenceReference, key: Int, split: Split) {
-    precondition(item.sentence < split.count, "sentence \(item.sentence) of \(split.count)")
+  private mutating func append(_ item: ItemReference, key: Int, split: Split) {
+    precondition(item.index < split.count, "sentence \(item.index) of \(split.count)")
     let itemStart = tokenIDs.count
-    let windows = split.sentenceBounds[item.sentence]..<split.sentenceBounds[item.sentence + 1]
+    let windows = split.sentenceBounds[item.index]..<split.sentenceBounds[item.index + 1]
     for window in windows {
       let tokens = split.windowBounds[window]..<split.windowBounds[window + 1]
       tokenIDs += split.tokens[tokens]
@@ -51,8 +51,8 @@ extension PackedBatch {
     tokenTypes.append(contentsOf: repeatElement(0, count: tokenIDs.count - itemStart))
     itemBounds.append(sequenceBounds.count - 1)
     itemKeys.append(UInt32(key))
-    sentences.append(item)
-    let words = split.wordBounds[item.sentence]..<split.wordBounds[item.sentence + 1]
+    items.append(item)
+    let words = split.wordBounds[item.index]..<split.wordBounds[item.index + 1]
     for token in split.wordTokens[words] { wordTokens.append(Int32(itemStart) + token) }
     wordLabels += split.labels[words]
     wordBounds.append(wordTokens.count)

@@ -27,13 +27,4 @@ public enum Sharding {
     }
     return members.map { $0.sorted() }
   }
-
-  /// The work of an encoder on sequences of these lengths, in multiplications of one layer divided by
-  /// twice its width: `(2·width + inner) · Σ n + Σ n²`.
-  ///
-  /// A layer multiplies `4·width² + 2·width·inner` times for every token, and `2·width·n²` times in the
-  /// attention over a sequence of n tokens.
-  public static func cost(ofSequences lengths: [Int], width: Int, inner: Int) -> Int {
-    lengths.reduce(0) { $0 + (2 * width + inner) * $1 + $1 * $1 }
-  }
 }

@@ -66,16 +66,11 @@ public struct StageSampling: Sendable, Equatable {
     drawsPerEpoch =
       alpha == 1
       ? sentenceCounts
-      : StageSampling.apportion(sentenceCounts.reduce(0, +), by: weights)
+      : Apportionment.parts(of: sentenceCounts.reduce(0, +), by: weights)
   }
 
   /// The draws of an epoch.
   public var epochLength: Int { sentenceCounts.reduce(0, +) }
-
-  /// As ``Apportionment/parts(of:by:)``.
-  package static func apportion(_ total: Int, by weights: [Double]) -> [Int] {
-    Apportionment.parts(of: total, by: weights)
-  }
 
   /// The sentences that language `language` gives to epoch `epoch`, in the order they are drawn.
   package func draws(ofLanguage language: Int, epoch: Int) -> [Int32] {

@@ -3,7 +3,7 @@ public import Files
 /// Which columns of a CoNLL file hold the token and the tag.
 ///
 /// Columns count from 0; negative ones count from the end of the row, so −1 is the last.
-public struct ColumnChoice: Sendable, Equatable {
+public struct ColumnChoice: Sendable, Equatable, Codable {
   public var token: Int
   public var tag: Int
 

@@ -64,6 +64,11 @@ public struct Split: Sendable {
     }
   }
 
+  /// No sentence.
+  public static let none = Split()
+
+  private init() {}
+
   private mutating func append(_ encoded: EncodedSentence, of sentence: Sentence) {
     let start = tokens.count
     tokens += encoded.tokens

@@ -17,7 +17,7 @@ public struct MaskedBatches: Sendable {
   }
 
   /// An item of a step.
-  public typealias Item = (reference: SentenceReference, sequence: TextSequence)
+  public typealias Item = (reference: ItemReference, sequence: TextSequence)
 
   /// What a rank works on in a step: its shards, each a segment.
   ///
@@ -53,7 +53,7 @@ public struct MaskedBatches: Sendable {
     batch.tokenTypes.append(contentsOf: repeatElement(0, count: ids.count))
     batch.itemBounds.append(batch.sequenceBounds.count - 1)
     batch.itemKeys.append(UInt32(key))
-    batch.sentences.append(item.reference)
+    batch.items.append(item.reference)
     batch.wordTokens += places.map { Int32(first) + $0 }
     batch.wordLabels += wanted
     batch.wordBounds.append(batch.wordTokens.count)

@@ -1,5 +1,5 @@
 public import Checkpoints
-public import Corpus
+import Corpus
 public import Files
 public import Model
 public import Tensors
@@ -8,15 +8,12 @@ public import Tokenizers
 /// A network and what belongs to it: as it is trained, and as it lies in a directory.
 public struct TrainedModel: Sendable {
   public var network: any Network
-  /// The labels of each head; none where there are no labels.
-  public var labels: [LabelSet]
   public var parameters: ParameterSet
   /// The files whose pages hold weights.
   private var mapped: [SafetensorsFile] = []
 
-  public init(network: any Network, labels: [LabelSet], parameters: ParameterSet) {
+  public init(network: any Network, parameters: ParameterSet) {
     self.network = network
-    self.labels = labels
     self.parameters = parameters
   }
 }
@@ -41,8 +38,8 @@ public struct WeightReport: Sendable, Equatable {
 extension EncoderConfiguration {
   /// The shape that a `config.json` gives.
   ///
-  /// - Throws: ``CheckpointError`` where the padding id leaves no position to a RoBERTa.
-  public init(_ config: HuggingFaceConfig, path: String) throws(CheckpointError) {
+  /// - Throws: ``FileError`` where the padding id leaves no position to a RoBERTa.
+  public init(_ config: HuggingFaceConfig, path: String) throws(FileError) {
     let family: EncoderFamily =
       switch config.modelType {
       case .bert: .bert
@@ -61,7 +58,7 @@ extension EncoderConfiguration {
     initializerRange = Float(config.initializerRange)
     tiesWordEmbeddings = config.tiesWordEmbeddings
     if let problem {
-      throw CheckpointError(.data, path, field: problem.key, problem.message)
+      throw FileError(.data, path, field: problem.key, problem.message)
     }
   }
 
@@ -95,8 +92,8 @@ extension EncoderConfiguration {
 
   /// Sees to it that a directory holds this encoder's tensors, before memory is taken for them.
   ///
-  /// - Throws: ``CheckpointError`` naming the tensor that is missing or of another shape.
-  public func checkTensors(directory: String) throws(CheckpointError) {
+  /// - Throws: ``FileError`` naming the tensor that is missing or of another shape.
+  public func checkTensors(directory: String) throws(FileError) {
     let weights = try CheckpointWeights(directory: directory)
     var layout = ParameterLayout()
     _ = Encoder(self, in: &layout)
@@ -104,7 +101,7 @@ extension EncoderConfiguration {
       let stored = TrainedModel.spelling(of: entry.name, in: weights).flatMap { weights[$0] }
       guard let stored else { throw TrainedModel.missing(entry.name, in: weights) }
       guard stored.shape == entry.shape else {
-        throw CheckpointError(
+        throw FileError(
           .data, weights.path, field: entry.name,
           "has shape \(stored.shape), where config.json makes it \(entry.shape)")
       }
@@ -168,23 +165,23 @@ extension TrainedModel {
   ///   - needsHeads: Whether a missing head is an error; a missing part of the encoder always is.
   ///   - mapping: What stays in the files. They must not be shortened then, since touching a page that is gone ends the
   ///     process, nor written to: see ``confirmUnwritten()``.
-  /// - Throws: ``CheckpointError`` naming the tensor that is missing or of another shape.
+  /// - Throws: ``FileError`` naming the tensor that is missing or of another shape.
   public mutating func readWeights(
     directory: String, needsHeads: Bool, mapping: WeightMapping = .none
-  ) throws(CheckpointError) -> WeightReport {
+  ) throws(FileError) -> WeightReport {
     let weights = try CheckpointWeights(directory: directory)
     var report = WeightReport()
     var used: Set<String> = []
     for (index, entry) in network.layout.entries.enumerated() {
       guard let name = Self.spelling(of: entry.name, in: weights) else {
-        if needsHeads || !network.isHead(entry: index) {
+        if needsHeads || network.layout.entries[index].group == .encoder {
           throw Self.missing(entry.name, in: weights)
         }
         report.missing.append(entry.name)
         continue
       }
       used.insert(name)
-      if !needsHeads, network.isHead(entry: index), let stored = weights[name],
+      if !needsHeads, entry.group != .encoder, let stored = weights[name],
         stored.shape != entry.shape
       {
         report.missing.append(entry.name)
@@ -195,7 +192,7 @@ extension TrainedModel {
       {
         continue
       }
-      try parameters.update(entry: index) { (span) throws(CheckpointError) in
+      try parameters.update(entry: index) { (span) throws(FileError) in
         try weights.read(name, shape: entry.shape, into: &span)
       }
     }
@@ -206,15 +203,15 @@ extension TrainedModel {
   /// Checks that nobody has written to files that hold weights of this model: what it gave since then would be of
   /// other weights.
   ///
-  /// - Throws: ``CheckpointError`` with the file.
-  public func confirmUnwritten() throws(CheckpointError) {
+  /// - Throws: ``FileError`` with the file.
+  public func confirmUnwritten() throws(FileError) {
     for file in mapped { try file.confirmUnwritten() }
   }
 
   /// Lets an entry stay in a file, if it may and can.
   private mutating func map(
     _ index: Int, _ mapping: WeightMapping, to name: String, of file: SafetensorsFile
-  ) throws(CheckpointError) -> Bool {
+  ) throws(FileError) -> Bool {
     guard let place = file.place(of: name) else { return false }
     let isMapped: Bool
     switch mapping {
@@ -229,9 +226,8 @@ extension TrainedModel {
     return isMapped
   }
 
-  fileprivate static func missing(_ name: String, in weights: CheckpointWeights) -> CheckpointError
-  {
-    CheckpointError(
+  fileprivate static func missing(_ name: String, in weights: CheckpointWeights) -> FileError {
+    FileError(
       .data, weights.path, field: name,
       "the directory has no such tensor; is it a model of another kind or shape?")
   }
@@ -253,13 +249,6 @@ extension TrainedModel {
     return nil
   }
 
-  /// The name of an entry in a file that `transformers` loads.
-  func fileName(ofEntry index: Int) -> String {
-    let name = network.layout.entries[index].name
-    return network.isHead(entry: index)
-      ? name : network.configuration.family.parameterPrefix + name
-  }
-
   /// The bytes that the weights take on disk.
   public var byteCount: Int { SafetensorsWriter.byteCount(declarations) }
 
@@ -267,46 +256,30 @@ extension TrainedModel {
 
   private func declarations(_ type: ElementType) -> [SafetensorsWriter.Declaration] {
     network.layout.entries.indices.map {
-      .init(fileName(ofEntry: $0), network.layout.entries[$0].shape, type)
+      .init(network.fileName(ofEntry: $0), network.layout.entries[$0].shape, type)
     }
   }
 
-  /// Writes `config.json`, the weights and the tokenizer's files into a directory.
+  /// Writes the weights into a directory.
   ///
-  /// With one head the directory is what `transformers` loads as a token classifier. Heads of single
-  /// languages, and chains, are further tensors that it leaves alone; their labels go into the
-  /// manifest.
+  /// With one head they are what `transformers` loads as a token classifier. Heads of single languages, and chains, are
+  /// further tensors that it leaves alone.
   ///
   /// - Parameters:
-  ///   - architecture: The end of the name of the class that loads it: `ForTokenClassification`.
   ///   - type: What weights are stored as: `f32`, or `bf16`, to which they are rounded.
   ///   - shardBytes: The bytes of a file of weights at most, where more than one tensor is in it; larger models are
   ///     files with an index. Nil for one file.
-  public func write(
-    into directory: String, as architecture: String, base: HuggingFaceConfig?,
-    tokenizer: any Tokenizer, type: ElementType = .f32, shardBytes: Int? = nil
-  ) throws(CheckpointError) {
+  public func writeWeights(
+    into directory: String, type: ElementType = .f32, shardBytes: Int? = nil
+  ) throws(FileError) {
     try confirmUnwritten()
-    var config = network.configuration.huggingFace(
-      as: architecture, over: base, labels: headLabels, specials: tokenizer.specials)
-    config.elementType = type == .bf16 ? "bfloat16" : "float32"
-    try config.write(directory: directory)
-    for file in tokenizer.files where file.name != "config.json" {
-      try WholeFile.write(file.bytes, to: directory + "/" + file.name)
-    }
     try CheckpointWeights.write(
       declarations(type), into: directory, shardBytes: shardBytes
-    ) { (index, writer) throws(CheckpointError) in
-      let name = fileName(ofEntry: index)
-      try parameters.read(entry: index) { (span) throws(CheckpointError) in
+    ) { (index, writer) throws(FileError) in
+      let name = network.fileName(ofEntry: index)
+      try parameters.read(entry: index) { (span) throws(FileError) in
         try writer.append(name, span)
       }
     }
-  }
-
-  /// The labels by the ids of the one head, or those of all heads together.
-  private var headLabels: [String]? {
-    if labels.isEmpty { return nil }
-    return labels.count == 1 ? labels[0].labels : LabelSet(union: labels).labels
   }
 }

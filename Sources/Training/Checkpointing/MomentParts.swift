@@ -45,7 +45,7 @@ package struct MomentParts: Sendable {
   /// - Parameter secondsToSee: Network file systems may remember for some seconds what was not there.
   package func check(over communicator: any Communicator, secondsToSee: Double = 10) throws {
     let own = directory + "/" + name(communicator.rank, "check")
-    do throws(CheckpointError) {
+    do throws(FileError) {
       try WholeFile.write("", to: own)
     } catch {
       throw RunError(

@@ -1,25 +1,15 @@
-public import Checkpoints
+import Checkpoints
 public import Files
 public import Tensors
 
-/// The moments of AdamW as `optimizer.safetensors`, by the names of the parameters they belong to.
+/// The moments of an optimiser as `optimizer.safetensors`, by the names of the parameters they belong to.
 ///
 /// Of a table only the rows in use have moments: `rows.NAME` names them, ascending. The file does not depend on the
 /// rank count, nor on what each rank keeps: each rank writes a part of its own, and the first one puts them together.
 public enum OptimiserFiles {
-  /// The two moments, in the order in which they are written.
-  private enum Kind: String, CaseIterable {
-    case first = "exp_avg"
-    case second = "exp_avg_sq"
-
-    func moments(of state: AdamWState) -> FloatBuffer {
-      self == .first ? state.firstMoments : state.secondMoments
-    }
-  }
-
   // MARK: Writing
 
-  /// Writes both moments of every parameter.
+  /// Writes all moments of every parameter.
   ///
   /// Memory: pieces of 4 MiB, beside what the state holds.
   ///
@@ -27,8 +17,8 @@ public enum OptimiserFiles {
   ///   - shares: What each rank keeps, by rank; that of the state is one of them.
   ///   - parts: The path of the ``writePart(of:to:)`` of each other rank, by rank. Nothing for a state that has all.
   public static func write(
-    _ state: AdamWState, shares: [OptimiserShare], parts: [Int: String], to path: String
-  ) throws(CheckpointError) {
+    _ state: OptimiserState, shares: [OptimiserShare], parts: [Int: String], to path: String
+  ) throws(FileError) {
     // Of ranks that all have everything one is enough.
     let shares = state.share.isAll ? [state.share] : shares
     var files: [Int: SafetensorsFile] = [:]
@@ -41,18 +31,20 @@ public enum OptimiserFiles {
         shape[0] = rows[index].count
         declarations.append(.init("rows.\(entry.name)", [shape[0]], .i32))
       }
-      for kind in Kind.allCases {
-        declarations.append(.init("\(kind.rawValue).\(entry.name)", shape))
+      for kind in state.momentNames {
+        declarations.append(.init("\(kind).\(entry.name)", shape))
       }
     }
-    try SafetensorsWriter.write(to: path, declarations) { (writer) throws(CheckpointError) in
+    try SafetensorsWriter.write(
+      to: path, declarations, metadata: ["format": "pt", "optimizer": state.algorithm]
+    ) { (writer) throws(FileError) in
       for (index, entry) in state.layout.entries.enumerated() {
         if entry.isTable {
           let inUse = rows[index]
           try writer.appendExactly("rows.\(entry.name)", inUse.span)
         }
-        for kind in Kind.allCases {
-          let name = "\(kind.rawValue).\(entry.name)"
+        for (number, kind) in state.momentNames.enumerated() {
+          let name = "\(kind).\(entry.name)"
           // How much of each rank's part has come.
           var done = [Int](repeating: 0, count: shares.count)
           for piece in pieces(of: entry, rows: entry.isTable ? rows[index].count : nil) {
@@ -61,7 +53,7 @@ public enum OptimiserFiles {
             for (rank, share) in shares.enumerated() {
               let runs = runs(of: index, piece, entry.isTable ? rows[index] : [], share, state)
               guard let file = files[rank] else {
-                copy(runs, of: kind.moments(of: state), to: &values)
+                copy(runs, of: state.moments[number], to: &values)
                 continue
               }
               let count = runs.reduce(0) { $0 + $1.count }
@@ -83,7 +75,7 @@ public enum OptimiserFiles {
 
   /// Writes the moments that one rank keeps, for the first rank to read: of each parameter those of its runs, or of its
   /// rows in use, one after the other.
-  public static func writePart(of state: AdamWState, to path: String) throws(CheckpointError) {
+  public static func writePart(of state: OptimiserState, to path: String) throws(FileError) {
     let rows = state.rowsInUse.map { $0.rows.sorted() }
     let runs = state.layout.entries.indices.map { index in
       let entry = state.layout.entries[index]
@@ -94,21 +86,21 @@ public enum OptimiserFiles {
     var declarations: [SafetensorsWriter.Declaration] = []
     for (entry, runs) in zip(state.layout.entries, runs) {
       let count = runs.joined().reduce(0) { $0 + $1.count }
-      for kind in Kind.allCases {
-        declarations.append(.init("\(kind.rawValue).\(entry.name)", [count]))
+      for kind in state.momentNames {
+        declarations.append(.init("\(kind).\(entry.name)", [count]))
       }
     }
-    try SafetensorsWriter.write(to: path, declarations) { (writer) throws(CheckpointError) in
+    try SafetensorsWriter.write(to: path, declarations) { (writer) throws(FileError) in
       for (entry, pieces) in zip(state.layout.entries, runs) {
-        for kind in Kind.allCases {
+        for (number, kind) in state.momentNames.enumerated() {
           for runs in pieces {
             var values: [Float] = []
             for run in runs {
-              kind.moments(of: state).withSpan(run.moments..<run.moments + run.count) { span in
+              state.moments[number].withSpan(run.moments..<run.moments + run.count) { span in
                 for index in span.indices { values.append(span[index]) }
               }
             }
-            if !values.isEmpty { try writer.append("\(kind.rawValue).\(entry.name)", values.span) }
+            if !values.isEmpty { try writer.append("\(kind).\(entry.name)", values.span) }
           }
         }
       }
@@ -132,7 +124,7 @@ public enum OptimiserFiles {
   /// What a share has of a piece of an entry.
   private static func runs(
     of index: Int, _ piece: Range<Int>, _ rows: [Int32], _ share: OptimiserShare,
-    _ state: AdamWState
+    _ state: OptimiserState
   ) -> [Run] {
     let entry = state.layout.entries[index]
     guard entry.isTable else {
@@ -159,10 +151,10 @@ public enum OptimiserFiles {
 
   private static func read(
     _ name: String, of file: SafetensorsFile, from start: Int, _ count: Int
-  ) throws(CheckpointError) -> [Float] {
+  ) throws(FileError) -> [Float] {
     guard count > 0 else { return [] }
     guard let tensor = file[name], tensor.elementType == .f32, start + count <= tensor.count else {
-      throw CheckpointError(
+      throw FileError(
         .data, file.path, field: name,
         "holds \(file[name]?.count ?? 0) moments, where \(start + count) are needed")
     }
@@ -176,13 +168,22 @@ public enum OptimiserFiles {
 
   /// Reads what ``write(_:shares:parts:to:)`` wrote for the same layout: of it what a share keeps.
   ///
-  /// - Throws: ``CheckpointError`` where a tensor is missing or of another shape, or names rows that the
+  /// - Parameter updates: The updates that made the moments.
+  /// - Throws: ``FileError`` where a tensor is missing or of another shape, or names rows that the
   ///   table does not have.
   public static func read(
-    layout: ParameterLayout, share: OptimiserShare? = nil, updates: Int, from path: String
-  ) throws(CheckpointError) -> AdamWState {
+    _ optimiser: Optimiser, layout: ParameterLayout, share: OptimiserShare? = nil, updates: Int,
+    from path: String
+  ) throws(FileError) -> OptimiserState {
     let file = try SafetensorsFile(path)
-    var state = AdamWState(layout: layout, share: share)
+    // Files of earlier versions name none, and are AdamW's.
+    let written = file.metadata["optimizer"] ?? Optimiser.Algorithm.adamW(AdamW()).name
+    guard written == optimiser.algorithm.name else {
+      throw FileError(
+        .data, path, field: "optimizer",
+        "holds the moments of \(written), and the config asks for \(optimiser.algorithm.name)")
+    }
+    var state = OptimiserState(optimiser.algorithm, layout: layout, share: share)
     state.step = updates
     for (index, entry) in layout.entries.enumerated() {
       var shape = entry.shape
@@ -194,12 +195,12 @@ public enum OptimiserFiles {
       }
       let all = 0..<(entry.isTable ? rows.count : entry.count)
       let runs = runs(of: index, all, rows, state.share, state)
-      for kind in Kind.allCases {
+      for (number, kind) in state.momentNames.enumerated() {
         var values = [Float](repeating: 0, count: shape.reduce(1, *))
         var span = values.mutableSpan
-        try file.read("\(kind.rawValue).\(entry.name)", shape: shape, into: &span)
+        try file.read("\(kind).\(entry.name)", shape: shape, into: &span)
         for run in runs {
-          kind.moments(of: state).withMutableSpan(run.moments..<run.moments + run.count) { span in
+          state.moments[number].withMutableSpan(run.moments..<run.moments + run.count) { span in
             for offset in span.indices { span[offset] = values[run.value + offset] }
           }
         }
@@ -210,7 +211,7 @@ public enum OptimiserFiles {
 
   private static func rows(
     of entry: ParameterLayout.Entry, _ file: SafetensorsFile
-  ) throws(CheckpointError) -> [Int32] {
+  ) throws(FileError) -> [Int32] {
     let name = "rows.\(entry.name)"
     var rows = [Int32](repeating: 0, count: file[name]?.count ?? 0)
     var span = rows.mutableSpan
@@ -220,11 +221,11 @@ public enum OptimiserFiles {
 
   private static func set(
     of rows: [Int32], _ entry: ParameterLayout.Entry, _ file: SafetensorsFile
-  ) throws(CheckpointError) -> RowSet {
+  ) throws(FileError) -> RowSet {
     var set = RowSet(tableRows: entry.shape[0])
     for row in rows {
       guard row >= 0, Int(row) < entry.shape[0], set.insert(row) else {
-        throw CheckpointError(
+        throw FileError(
           .data, file.path, field: "rows.\(entry.name)",
           "names row \(row) twice, or a row that is not there")
       }

@@ -15,28 +15,22 @@ struct StageSaving {
   private var saver = CheckpointSaver()
 
   /// Every rank calls it, before the first step.
-  init(_ trainer: StageTrainer) throws {
-    let context = trainer.context
-    let (stage, line) = (trainer.stage.name, context.reporter.line)
-    place = StageSnapshot.Place(
-      stage: trainer.stage, directory: trainer.directory, architecture: context.task.architecture,
-      base: context.baseConfig, tokenizer: context.tokenizer,
-      programVersion: context.programVersion, facts: trainer.facts,
-      lineage: LineageOnce(of: trainer.origin) {
-        line("\(stage): its checkpoints will not name their parent: \($0)")
-      },
-      runName: RunFacts.lastPart(of: context.configuration.outputDirectory))
-    communicator = context.communicator
-    guard context.configuration.shardOptimizer, communicator.size > 1,
-      context.checks.replay == nil
-    else {
+  ///
+  /// - Parameters:
+  ///   - isSharded: Whether each rank keeps a share of the moments and writes it itself.
+  ///   - timeout: Seconds for which nothing may come of another rank's share.
+  init(
+    _ place: StageSnapshot.Place, isSharded: Bool, timeout: Double,
+    over communicator: any Communicator
+  ) throws {
+    self.place = place
+    self.communicator = communicator
+    guard isSharded, communicator.size > 1 else {
       parts = nil
       return
     }
     communicator.activity.begin("looking whether all ranks can write in output_dir")
-    let parts = try MomentParts(
-      directory: trainer.directory, timeout: Double(context.configuration.ddpTimeout),
-      over: communicator)
+    let parts = try MomentParts(directory: place.directory, timeout: timeout, over: communicator)
     try parts.check(over: communicator)
     self.parts = parts
   }
@@ -44,7 +38,7 @@ struct StageSaving {
   /// Takes the memory for the copies that saving will need, beside the first steps.
   ///
   /// - Parameter trained: Whether each entry of the layout is.
-  func prepareCopies(_ parameters: ParameterSet, _ optimiser: AdamWState, trained: [Bool]) {
+  func prepareCopies(_ parameters: ParameterSet, _ optimiser: OptimiserState, trained: [Bool]) {
     let training = place.stage.training
     var preparations: [@Sendable () -> Void] = []
     if communicator.rank == 0, training.savesStates || training.loadBestModelAtEnd {
@@ -63,8 +57,8 @@ struct StageSaving {
   /// was begun already. Every rank calls it.
   ///
   /// - Parameter shares: What each rank keeps of the optimiser's state.
-  mutating func save(
-    _ state: TrainerState, _ model: TrainedModel, _ optimiser: AdamWState,
+  mutating func save<Cursor>(
+    _ state: TrainerState<Cursor>, _ model: TrainedModel, _ optimiser: OptimiserState,
     _ shares: [OptimiserShare]
   ) throws {
     if saver.checkpointStep == state.step { return }
@@ -75,8 +69,8 @@ struct StageSaving {
   }
 
   /// Writes `checkpoint-STEP`, unless ``save(_:_:_:)`` has begun to, and returns when it is there. Every rank calls it.
-  mutating func saveNow(
-    _ state: TrainerState, _ model: TrainedModel, _ optimiser: AdamWState,
+  mutating func saveNow<Cursor>(
+    _ state: TrainerState<Cursor>, _ model: TrainedModel, _ optimiser: OptimiserState,
     _ shares: [OptimiserShare]
   ) throws {
     let isBegun = saver.checkpointStep == state.step
@@ -120,8 +114,8 @@ struct StageSaving {
   }
 
   /// What this rank has to write of a checkpoint; nil for nothing.
-  private func writing(
-    _ state: TrainerState, _ model: TrainedModel, _ optimiser: AdamWState,
+  private func writing<Cursor>(
+    _ state: TrainerState<Cursor>, _ model: TrainedModel, _ optimiser: OptimiserState,
     _ shares: [OptimiserShare], hashThreads: Int?
   ) -> (@Sendable () throws -> Void)? {
     let (rank, parts) = (communicator.rank, parts)
@@ -135,7 +129,7 @@ struct StageSaving {
       defer { parts?.remove(step: state.step) }
       let paths = try parts?.wait(step: state.step) ?? [:]
       try snapshot.writeCheckpoint(state, hashThreads: hashThreads) {
-        (path: String) throws(CheckpointError) in
+        (path: String) throws(FileError) in
         try OptimiserFiles.write(optimiser, shares: shares, parts: paths, to: path)
       }
     }

@@ -1,11 +1,9 @@
 import Checkpoints
 import Configuration
-import Corpus
 import Files
 import Foundation
 import Synchronization
 import Tensors
-import Tokenizers
 
 /// A stage at one step, to be written while the stage goes on: values, whose memory the next update copies where they
 /// are still to be written.
@@ -18,9 +16,8 @@ struct StageSnapshot: Sendable {
     var stage: Stage
     /// The stage's directory.
     var directory: String
-    var architecture: String
-    var base: HuggingFaceConfig?
-    var tokenizer: any Tokenizer
+    /// Writes what belongs to the weights beside them: `config.json`, a tokenizer.
+    var files: @Sendable (_ directory: String, ElementType) throws(FileError) -> Void
     var programVersion: String
     /// What every manifest tells of the stage and of its making.
     var facts: JSONObject
@@ -34,9 +31,9 @@ struct StageSnapshot: Sendable {
   /// - Parameters:
   ///   - moments: Writes the moments to a path.
   ///   - hashThreads: How many processors hash the files; nil for all.
-  func writeCheckpoint(
-    _ state: TrainerState, hashThreads: Int?,
-    moments: (_ path: String) throws(CheckpointError) -> Void
+  func writeCheckpoint<Cursor>(
+    _ state: TrainerState<Cursor>, hashThreads: Int?,
+    moments: (_ path: String) throws(FileError) -> Void
   ) throws {
     var state = state
     state.weightHash = String(model.parameters.hash, radix: 16)
@@ -45,10 +42,9 @@ struct StageSnapshot: Sendable {
       to: directory + "/checkpoint-\(state.step)", replacing: true,
       neededBytes: 3 * model.byteCount, programVersion: place.programVersion,
       facts: facts(extra: JSONObject(), weightHash: state.weightHash), hashThreads: hashThreads
-    ) { (temporary) throws(CheckpointError) in
-      try model.write(
-        into: temporary, as: place.architecture, base: place.base,
-        tokenizer: place.tokenizer)
+    ) { (temporary) throws(FileError) in
+      try model.writeWeights(into: temporary)
+      try place.files(temporary, .f32)
       try moments(temporary + "/optimizer.safetensors")
       try RunState.write(state, to: temporary + "/trainer_state.json")
     }
@@ -74,11 +70,11 @@ struct StageSnapshot: Sendable {
     try CheckpointDirectory.write(
       to: path, replacing: true, neededBytes: model.byteCount,
       programVersion: place.programVersion, facts: facts, hashThreads: hashThreads
-    ) { (temporary) throws(CheckpointError) in
-      try model.write(
-        into: temporary, as: place.architecture, base: place.base,
-        tokenizer: place.tokenizer, type: isFinal && stored == .bf16 ? .bf16 : .f32,
-        shardBytes: isFinal ? shardMb.map { $0 * 1_000_000 } : nil)
+    ) { (temporary) throws(FileError) in
+      let type: ElementType = isFinal && stored == .bf16 ? .bf16 : .f32
+      try model.writeWeights(
+        into: temporary, type: type, shardBytes: isFinal ? shardMb.map { $0 * 1_000_000 } : nil)
+      try place.files(temporary, type)
       try WholeFile.write(Array(card.utf8), to: temporary + "/" + ModelCard.fileName)
     }
   }
@@ -96,13 +92,13 @@ struct StageSnapshot: Sendable {
 /// the first of the stage's files is written.
 final class LineageOnce: Sendable {
   private let origin: String?
-  private let failed: @Sendable (CheckpointError) -> Void
+  private let failed: @Sendable (FileError) -> Void
   private let found = Mutex<CheckpointLineage?>(nil)
 
   /// - Parameters:
   ///   - origin: The directory of the first weights; nil if they are random.
   ///   - failed: Called once if the directory cannot be read: it then has no lineage.
-  init(of origin: String?, failed: @escaping @Sendable (CheckpointError) -> Void) {
+  init(of origin: String?, failed: @escaping @Sendable (FileError) -> Void) {
     self.origin = origin
     self.failed = failed
     if origin.map(CheckpointDirectory.hasManifest) ?? true { _ = value }
@@ -112,7 +108,7 @@ final class LineageOnce: Sendable {
     found.withLock { found in
       if let found { return found }
       var lineage = CheckpointLineage()
-      do throws(CheckpointError) {
+      do throws(FileError) {
         if let origin { lineage = try CheckpointLineage(of: [origin], hashThreads: 1) }
       } catch {
         failed(error)

@@ -1,12 +1,10 @@
 import Checkpoints
-public import Collectives
-public import Configuration
-import Corpus
+package import Collectives
+package import Configuration
 import Files
 import Foundation
 import Model
-public import Tensors
-import Tokenizers
+package import Tensors
 
 /// A whole run: its corpora, its stages in order, its directory.
 ///
@@ -14,6 +12,7 @@ import Tokenizers
 /// output_dir/run.yaml              the resolved config
 ///            metrics.jsonl         a line a report, and TensorBoard's events beside it
 ///            STAGE/model/          the trained model
+///            STAGE/corpus/         what a stage made that trains nothing
 ///            STAGE/checkpoint-N/   what a stopped stage goes on from
 ///            STAGE/result.json     its scores
 /// ```
@@ -34,69 +33,51 @@ public struct Run {
     case stopped(StopRequest)
   }
 
+  /// What `estimate --save` leaves in a directory before the run.
+  package static let estimateFile = "estimate.json"
+
   public let context: RunContext
 
-  /// Reads tokenizer and corpora.
-  ///
-  /// Every rank reads them, so that a batch needs no exchange.
-  public init(
-    _ configuration: RunConfiguration, communicator: any Communicator, workspace: Workspace,
-    reporter: Reporter, programVersion: String, checks: RunChecks = RunChecks(),
+  /// - Parameter tasks: Those of the program; the config was read with their schemas.
+  package init(
+    _ configuration: RunConfiguration, tasks: [any RunTask.Type],
+    communicator: any Communicator, workspace: Workspace, reporter: Reporter,
+    programVersion: String, observer: (any RunObserver)? = nil,
     stopRequested: @escaping @Sendable () -> StopRequest?
-  ) throws {
-    communicator.activity.begin("reading data")
-    let (tokenizer, base) = try Self.tokenizer(configuration)
-    let encoder = try Self.encoder(configuration, base: base, tokenizer: tokenizer)
-    let length = min(configuration.maxLength ?? encoder.longestSequence, encoder.longestSequence)
-    for stage in configuration.stages {
-      guard let wanted = stage.maxLength, wanted > encoder.longestSequence else { continue }
-      throw RunError(
-        .configuration,
-        "stage '\(stage.name)': max_length \(wanted) is over the \(encoder.longestSequence) tokens that the model takes"
-      )
-    }
-    let task: any RunTask =
-      switch configuration.task {
-      case .tokenClassification:
-        try TokenClassificationTask(
-          configuration, tokenizer: tokenizer, windowLength: length, reporter: reporter)
-      case .maskedLM:
-        try MaskedLMTask(configuration, tokenizer: tokenizer, longestSequence: length)
-      }
-    try RankAgreement.check(
-      "data", task.fingerprints.joined(separator: "\n"), code: .data,
-      fix: "give every host the same files", over: communicator)
+  ) {
     context = RunContext(
-      configuration: configuration, task: task, tokenizer: tokenizer, baseConfig: base,
-      communicator: communicator, workspace: workspace, reporter: reporter, log: nil,
-      facts: communicator.rank == 0 ? try RunFacts(configuration, task) : nil,
-      programVersion: programVersion, stopRequested: stopRequested, checks: checks)
-    encoderConfiguration = encoder
+      configuration: configuration, tasks: tasks, communicator: communicator,
+      workspace: workspace, reporter: reporter, log: nil, programVersion: programVersion,
+      stopRequested: stopRequested, observer: observer)
   }
 
-  private let encoderConfiguration: EncoderConfiguration
-
-  /// A model of this run's shape, all of whose weights are still zero.
-  func emptyModel(for stage: Stage) -> TrainedModel {
-    var encoder = encoderConfiguration
-    if let rate = stage.training.hiddenDropoutProb { encoder.hiddenDropout = Float(rate) }
-    if let rate = stage.training.attentionProbsDropoutProb {
-      encoder.attentionDropout = Float(rate)
+  /// The task of a stage, made with its data, on which all ranks agree.
+  ///
+  /// - Throws: ``StageDataMissing`` where the data are an earlier stage's that is not complete.
+  package func task(of stage: Stage) throws -> any RunTask {
+    let communicator = context.communicator
+    communicator.activity.begin("reading data")
+    let task = try context.taskType(of: stage).init(context.setup(stage))
+    if communicator.size > 1 {
+      try context.shared.value("agreed data of \(stage.task)", key: stage.dataKey) {
+        try RankAgreement.check(
+          "data", task.fingerprints.joined(separator: "\n"), code: .data,
+          fix: "give every host the same files", over: communicator)
+      }
     }
-    if let rate = stage.training.classifierDropout { encoder.classifierDropout = Float(rate) }
-    let network = context.task.network(encoder)
-    return TrainedModel(
-      network: network, labels: context.task.labels,
-      parameters: ParameterSet(layout: network.layout))
+    return task
   }
 
-  /// The weights that a stage begins with: those of its source, and random ones where it has none.
+  /// The weights that a stage begins with: those of its source, and first values where it has none.
   ///
   /// - Parameter areKept: Whether they will be trained, and no checkpoint or measurement takes their place.
-  func firstModel(of stage: Stage, areKept: Bool) throws -> TrainedModel {
-    var model = emptyModel(for: stage)
-    var new = model.network.layout.entries.map(\.name)
-    if let source = initialisation(of: stage) {
+  package func firstModel<Task: TrainingTask>(
+    of stage: Stage, _ task: Task, areKept: Bool
+  ) throws -> TrainedModel {
+    let network = task.network
+    var model = TrainedModel(network: network, parameters: ParameterSet(layout: network.layout))
+    var new = network.layout.entries.map(\.name)
+    if let source = try context.setup(stage).model(stage.start) {
       let report = try model.readWeights(directory: source, needsHeads: false, mapping: .table)
       new = report.missing
       if !new.isEmpty {
@@ -106,14 +87,11 @@ public struct Run {
         context.reporter.line("\(stage.name): unused of \(source): \(Self.few(report.unused))")
       }
     }
-    let entries = new.compactMap(model.network.layout.index(of:))
-    model.network.initialise(
-      &model.parameters, entries: entries,
-      seed: UInt64(bitPattern: Int64(context.configuration.seed)), in: context.workspace)
-    if areKept {
-      try context.task.adjustFirst(
-        &model.parameters, entries: entries, of: model.network, for: stage)
-    }
+    let entries = new.compactMap(network.layout.index(of:))
+    network.initialise(
+      &model.parameters, entries: entries, seed: UInt64(bitPattern: Int64(stage.seed)),
+      in: context.workspace)
+    if areKept { try task.adjustFirst(&model.parameters, entries: entries) }
     return model
   }
 
@@ -135,61 +113,144 @@ public struct Run {
     var results: [StageResult] = []
     var named: String?
     if case .checkpoint(let path) = resume { named = path }
-    for (index, stage) in context.configuration.stages.enumerated() {
-      let place = stageDirectory(stage)
-      if resume != .no, let done = try finished(place, stage) {
-        context.reporter.line("\(stage.name): complete, \(done.steps) steps")
-        results.append(done)
-        continue
-      }
+    for stage in context.configuration.stages {
+      let place = context.configuration.directory(of: stage)
       var checkpoint: String?
-      if resume != .no { checkpoint = try newestCheckpoint(place) }
+      if resume != .no {
+        if let done = finished(place, stage) {
+          context.reporter.line(
+            "\(stage.name): complete\(done.map { ", \($0.steps) steps" } ?? "")")
+          if let done { results.append(done) }
+          continue
+        }
+        checkpoint = try newestCheckpoint(place)
+      }
       if let path = named { (checkpoint, named) = (path, nil) }
-      var trainer = try trainer(ofStage: index, context, isContinued: checkpoint != nil)
-      switch try trainer.run(from: checkpoint) {
-      case .finished(let result): results.append(result)
-      case .stopped(let request): return .stopped(request)
+      switch try execute(stage, from: checkpoint, context) {
+      case .trained(.finished(let result)): results.append(result)
+      case .trained(.stopped(let request)), .gaveUp(let request): return .stopped(request)
+      case .made: break
       }
     }
     return .finished(results)
   }
 
+  private enum StageEnd {
+    case trained(StageOutcome)
+    case made
+    /// Before its end, with nothing kept.
+    case gaveUp(StopRequest)
+  }
+
+  private func execute(
+    _ stage: Stage, from checkpoint: String?, _ context: RunContext
+  ) throws -> StageEnd {
+    let task = try task(of: stage)
+    if let task = task as? any TrainingTask {
+      return .trained(try train(task, stage, from: checkpoint, context))
+    }
+    guard let task = task as? any DataTask else {
+      preconditionFailure("task \(stage.task) neither trains nor makes data")
+    }
+    return try make(task, stage, context).map { .gaveUp($0) } ?? .made
+  }
+
+  private func train(
+    _ task: some TrainingTask, _ stage: Stage, from checkpoint: String?, _ context: RunContext
+  ) throws -> StageOutcome {
+    var trainer = try trainer(of: stage, task, context, isContinued: checkpoint != nil)
+    return try trainer.run(from: checkpoint)
+  }
+
   /// What trains a stage from its first weights, or from a checkpoint that it will be given.
-  func trainer(
-    ofStage index: Int, _ context: RunContext, isContinued: Bool
-  ) throws -> StageTrainer {
-    let stage = context.configuration.stages[index]
+  package func trainer<Task: TrainingTask>(
+    of stage: Stage, _ task: Task, _ context: RunContext, isContinued: Bool
+  ) throws -> StageTrainer<Task> {
+    let configuration = context.configuration
     var trainer = StageTrainer(
-      context: context, stage: stage, index: index, directory: stageDirectory(stage),
-      model: try firstModel(of: stage, areKept: !isContinued))
-    trainer.origin = initialisation(of: stage)
+      context: context, stage: stage, directory: configuration.directory(of: stage), task: task,
+      model: try firstModel(of: stage, task, areKept: !isContinued))
+    trainer.origin = try context.setup(stage).model(stage.start)
     trainer.keepsMoments = hasHeir(stage)
-    if !stage.resetOptimizer, case .stage(let name) = stage.start {
-      trainer.parent = context.configuration.stages.first { $0.name == name }.map(stageDirectory)
+    if !stage.resetOptimizer, let name = stage.start.stage {
+      trainer.parent = configuration.stages.first { $0.name == name }
+        .map(configuration.directory(of:))
     }
     return trainer
   }
 
-  // MARK: Directories
-
-  private func stageDirectory(_ stage: Stage) -> String {
-    context.configuration.outputDirectory + "/" + stage.folderName
+  /// Runs a stage that trains, from its first weights or a checkpoint, as the run's observer wants it.
+  package func replay(_ stage: Stage, from checkpoint: String?) throws {
+    guard let task = try task(of: stage) as? any TrainingTask else {
+      throw RunError(.data, "stage '\(stage.name)' trains nothing: there is no step to replay")
+    }
+    _ = try train(task, stage, from: checkpoint, context)
   }
 
-  /// Where a stage's first weights are: the model of an earlier stage, a directory, or nowhere.
-  private func initialisation(of stage: Stage) -> String? {
-    switch stage.start {
-    case .checkpoint(let directory): directory
-    case .stage(let name):
-      context.configuration.stages.first { $0.name == name }.map { stageDirectory($0) + "/model" }
-    case .run:
-      if case .checkpoint(directory: let directory) = context.configuration.start {
-        directory
-      } else {
-        nil
+  /// Lets a task write the files of its stage, whole or not at all.
+  ///
+  /// - Returns: Why it gave up; nil if the files are there.
+  private func make(
+    _ task: some DataTask, _ stage: Stage, _ context: RunContext
+  ) throws -> StopRequest? {
+    let communicator = context.communicator
+    let directory = context.configuration.directory(of: .corpus, ofStage: stage)
+    communicator.activity.begin("stage '\(stage.name)'")
+    var request: StopRequest?
+    func stop() throws -> Bool {
+      request = try agreed(context.stopRequested())
+      return request != nil
+    }
+    guard communicator.rank == 0 else {
+      _ = try task.make(into: "", stop: stop)
+      if request == nil { try communicator.barrier() }
+      return request
+    }
+    var facts = JSONObject()
+    facts["stage"] = .init(stage.name)
+    facts["task"] = .init(stage.task)
+    facts["seed"] = .init(stage.seed)
+    facts["config"] = try context.configuration.forManifests()
+    facts["data"] = try task.dataFacts()
+    let sources = stage.sources.compactMap { name in
+      context.configuration.stages.first { $0.name == name }
+    }.map { source in
+      context.configuration.directory(
+        of: context.configuration.schema(of: source).trains ? .model : .corpus, ofStage: source)
+    }
+    try CheckpointLineage(of: sources, hashThreads: 1).write(into: &facts)
+    // Files come here as they are made, and move to their place together.
+    let made = context.configuration.directory(of: stage) + "/.corpus.making"
+    let files = FileManager.default
+    try? files.removeItem(atPath: made)
+    try makeDirectory(made)
+    defer { try? files.removeItem(atPath: made) }
+    guard let found = try task.make(into: made, stop: stop) else { return request }
+    for fact in found.members { facts[fact.name] = fact.value }
+    try CheckpointDirectory.write(
+      to: directory, replacing: true, programVersion: context.programVersion, facts: .object(facts)
+    ) { (temporary) throws(FileError) in
+      do {
+        for name in try files.contentsOfDirectory(atPath: made) {
+          try files.moveItem(atPath: made + "/" + name, toPath: temporary + "/" + name)
+        }
+      } catch {
+        throw FileError(.io, directory, "cannot be written: \(error.localizedDescription)")
       }
     }
+    context.reporter.line("\(stage.name): complete, in \(directory)")
+    try communicator.barrier()
+    return nil
   }
+
+  /// What any rank asks for: a preemption goes before an interrupt.
+  private func agreed(_ own: StopRequest?) throws -> StopRequest? {
+    var asked = [Int64(own == .preemption ? 2 : own == .interrupt ? 1 : 0)]
+    try context.communicator.allReduce(&asked, .max)
+    return asked[0] == 2 ? .preemption : asked[0] == 1 ? .interrupt : nil
+  }
+
+  // MARK: Directories
 
   /// Whether a later stage goes on with this one's moments.
   private func hasHeir(_ stage: Stage) -> Bool {
@@ -198,9 +259,13 @@ public struct Run {
     }
   }
 
-  private func finished(
-    _ directory: String, _ stage: Stage
-  ) throws -> StageResult? {
+  /// What came of a stage that is complete, nothing for one that only made data; nil if it is not complete.
+  private func finished(_ directory: String, _ stage: Stage) -> StageResult?? {
+    let schema = context.configuration.schema(of: stage)
+    if !schema.trains {
+      let corpus = context.configuration.directory(of: .corpus, ofStage: stage)
+      return (try? CheckpointDirectory.checkSizes(corpus)) == nil ? nil : .some(nil)
+    }
     guard
       stage.training.saveStrategy == .no
         || (try? CheckpointDirectory.checkSizes(directory + "/model")) != nil,
@@ -208,9 +273,14 @@ public struct Run {
     else { return nil }
     // One that cannot be read was cut short: the stage is then not finished.
     let result: StageResult? = try? RunState.read(from: directory + "/result.json")
-    let needed = context.configuration.task == .maskedLM ? "perplexity" : "f1"
-    let isWhole = result.map { ($0.dev + $0.test).allSatisfy { $0.values[needed] != nil } } ?? false
-    return isWhole && result?.stage == stage.name ? result : nil
+    let needed = schema.metrics.map(\.table.score)
+    let isWhole =
+      result.map { result in
+        (result.dev + result.test).allSatisfy { score in
+          needed.allSatisfy { score.values[$0] != nil }
+        }
+      } ?? false
+    return isWhole && result?.stage == stage.name ? .some(result) : nil
   }
 
   /// The newest complete checkpoint, by the first rank's word.
@@ -236,7 +306,8 @@ public struct Run {
             + "(--out) to another directory")
       }
       // Read, not compared as text: one of an earlier version lacks the keys that came since.
-      var recorded = try RunConfiguration(recordedIn: directory)
+      var recorded = try RunConfiguration(
+        recordedIn: directory, tasks: context.configuration.tasks)
       recorded.outputDirectory = directory
       if let (there, here) = recorded.firstDifference(from: context.configuration) {
         throw RunError(
@@ -246,15 +317,16 @@ public struct Run {
       }
       for line in try CheckpointDirectory.recover(in: directory) { context.reporter.line(line) }
       for stage in context.configuration.stages {
-        try makeDirectory(stageDirectory(stage))
-        for line in try CheckpointDirectory.recover(in: stageDirectory(stage)) {
+        try makeDirectory(context.configuration.directory(of: stage))
+        for line in try CheckpointDirectory.recover(in: context.configuration.directory(of: stage))
+        {
           context.reporter.line(line)
         }
       }
       return
     }
     let contents = (try? files.contentsOfDirectory(atPath: directory)) ?? []
-    guard contents.allSatisfy({ $0.hasPrefix(".") || $0 == RunEstimate.fileName }) else {
+    guard contents.allSatisfy({ $0.hasPrefix(".") || $0 == Self.estimateFile }) else {
       throw RunError(
         .configuration,
         "\(directory) is not empty and holds no run of this program; set output_dir (--out) to "
@@ -263,7 +335,9 @@ public struct Run {
     try makeDirectory(directory)
     // The record first: from now on the directory is this run's.
     try WholeFile.replace(Array(context.configuration.description.utf8), at: record)
-    for stage in context.configuration.stages { try makeDirectory(stageDirectory(stage)) }
+    for stage in context.configuration.stages {
+      try makeDirectory(context.configuration.directory(of: stage))
+    }
   }
 
   private func makeDirectory(_ path: String) throws {
@@ -291,58 +365,6 @@ public struct Run {
     // The first rank has the cause and ends all; until then the others wait.
     try communicator.barrier()
     throw RunError(.elsewhere, "rank 0 could not prepare the run")
-  }
-
-  // MARK: What a run is made of
-
-  private static func tokenizer(
-    _ configuration: RunConfiguration
-  ) throws -> (any Tokenizer, HuggingFaceConfig?) {
-    var base: HuggingFaceConfig?
-    var path = configuration.tokenizer
-    if case .checkpoint(directory: let directory) = configuration.start {
-      base = try HuggingFaceConfig(directory: directory)
-      path = path ?? directory
-    }
-    guard let path else {
-      throw RunError(.configuration, "neither `tokenizer` nor `init` says where a tokenizer is")
-    }
-    return (try TokenizerLoader.load(path), base)
-  }
-
-  private static func encoder(
-    _ configuration: RunConfiguration, base: HuggingFaceConfig?, tokenizer: any Tokenizer
-  ) throws -> EncoderConfiguration {
-    switch configuration.start {
-    case .checkpoint(directory: let path):
-      let config = try base ?? HuggingFaceConfig(directory: path)
-      let encoder = try EncoderConfiguration(config, path: path + "/config.json")
-      try encoder.checkTensors(directory: path)
-      guard tokenizer.vocabularySize <= encoder.vocabularySize else {
-        throw RunError(
-          .data,
-          "the tokenizer has \(tokenizer.vocabularySize) ids and the embedding of \(path) "
-            + "\(encoder.vocabularySize) rows; give the tokenizer that belongs to the model")
-      }
-      return encoder
-    case .shape(let shape):
-      var encoder = EncoderConfiguration(
-        family: EncoderFamily(rawValue: shape.family.rawValue) ?? .bert,
-        vocabularySize: tokenizer.vocabularySize, hiddenSize: shape.hiddenSize,
-        layerCount: shape.numHiddenLayers, headCount: shape.numAttentionHeads,
-        innerSize: shape.intermediateSize, positionCount: shape.maxPositionEmbeddings,
-        tokenTypeCount: shape.typeVocabSize, layerNormEpsilon: Float(shape.layerNormEps),
-        paddingID: Int(tokenizer.specials.padding))
-      encoder.initializerRange = Float(shape.initializerRange)
-      encoder.initializer = Initializer(rawValue: shape.initializer.rawValue) ?? .normal
-      encoder.hiddenDropout = Float(shape.hiddenDropoutProb)
-      encoder.attentionDropout = Float(shape.attentionProbsDropoutProb)
-      encoder.classifierDropout = shape.classifierDropout.map { Float($0) }
-      if let problem = encoder.problem {
-        throw RunError(.configuration, "model.\(problem.key): \(problem.message)")
-      }
-      return encoder
-    }
   }
 
   private static func few(_ names: [String]) -> String {

@@ -26,7 +26,8 @@ extension StageTrainer {
 
   /// The line of an interval, on the terminal and in the log.
   func report(
-    _ state: TrainerState, loss: Double, rate: Double, norm: Double, names: [String],
+    _ state: TrainerState<Task.Feed.Cursor>, loss: Double, rate: Double, norm: Double,
+    names: [String],
     losses: [Double], waited: [Double], speed: Double, secondsLeft: Double
   ) {
     context.reporter.progress(
@@ -67,29 +68,21 @@ extension StageTrainer {
     return "waiting \(Int(100 * shares[least]))–\(Int(100 * most)) % (least: rank \(least)), "
   }
 
-  /// What a step that left the finite is told as: its stage, its languages, its sentences.
+  /// The error of a step whose numbers are not finite: its stage, its languages, its sentences.
   ///
-  /// Where the loss of each shard is not known each rank looks at its own shards again, one at a time.
+  /// Where the loss of each shard is not known, each rank computes its own shards again, one at a time.
   func notFinite(
-    _ outcome: StepOutcome, _ items: ArraySlice<SentenceReference>, _ shards: [[Int]], step: Int,
-    gradients: GradientBuffer
+    _ outcome: StepOutcome, _ items: ArraySlice<ItemReference>, _ shards: [[Int]], step: Int,
+    _ gradientStep: GradientStep, gradients: GradientBuffer
   ) throws -> RunError {
     // Without full determinism a pass is one segment, whose loss says nothing of its shards.
     var bad = context.configuration.fullDeterminism ? outcome.badShards : []
     if bad.isEmpty {
       var flags = [Double](repeating: 0, count: shards.count)
       for shard in passTree(items, shards).passes.joined() {
-        gradients.reset()
-        let tape = Tape(
-          workspace: context.workspace, parameters: model.parameters, gradients: gradients,
-          dropout: DropoutKey(
-            seed: UInt64(bitPattern: Int64(context.configuration.seed)), stage: index, step: step,
-            pass: 0))
-        task.method.record(
-          feed.batch(shards, shards: shard..<shard + 1), bySegment: true, on: tape)
-        for term in tape.terms { term.seed = 1 }
-        tape.backward()
-        let losses = tape.terms.flatMap(\.segmentSums)
+        let losses = gradientStep.shardSums(
+          task.method, feed.batch(shards, shards: shard..<shard + 1), parameters: model.parameters,
+          gradients: gradients, key: key(ofStep: step))
         let finite = gradients.norm(in: context.workspace).isFinite && losses.allSatisfy(\.isFinite)
         flags[shard] = finite ? 0 : 1
       }
@@ -124,22 +117,21 @@ extension StageTrainer {
 
   /// Scores the trained model and writes it, with its scores, as the stage's `model`.
   func finish(
-    _ state: TrainerState, _ saving: inout StageSaving, meter: ThroughputMeter
+    _ state: TrainerState<Task.Feed.Cursor>, _ saving: inout StageSaving, meter: ThroughputMeter
   ) throws -> StageResult {
-    reportPrediction(stepSeconds: meter.stepSeconds)
     let dev = try scores(.dev)
     let test = try scores(.test)
     let result = StageResult(
-      stage: stage.name, group: group, steps: state.step, seconds: meter.totalSeconds,
+      stage: stage.name, group: stage.group, steps: state.step, seconds: meter.totalSeconds,
       tokensPerSecond: meter.totalSpeed,
       weightHash: String(model.parameters.hash, radix: 16), test: test, dev: dev)
     for score in test {
       context.reporter.line("\(stage.name): \(score.language) test \(task.words(score))")
     }
-    let metric = task.metric.name
-    context.log?.write(
-      stage: stage.name, step: state.step,
-      test.map { ("test_\($0.language)_\(metric)", $0[metric]) })
+    if let name = metric?.score {
+      context.log?.write(
+        stage: stage.name, step: state.step, test.map { ("test_\($0.language)_\(name)", $0[name]) })
+    }
     if stage.languages.count > 1 {
       context.reporter.line(try ledger(steps: state.step).trimmingCharacters(in: .newlines))
     }
@@ -151,7 +143,7 @@ extension StageTrainer {
         members["language"] = .init(score.language)
         for (name, value) in score.values.sorted(by: { $0.key < $1.key }) {
           let whole = Int(exactly: value)
-          members[Self.manifestNames[name] ?? name] = whole.map { .init($0) } ?? .init(value)
+          members[task.manifestName(ofScore: name)] = whole.map { .init($0) } ?? .init(value)
         }
         return .object(members)
       })
@@ -163,31 +155,34 @@ extension StageTrainer {
     return result
   }
 
-  /// How seqeval's users know them.
-  private static let manifestNames = [
-    "precision": "overall_precision", "recall": "overall_recall", "f1": "overall_f1",
-    "entities": "number",
-  ]
+  /// Where the stage's files go, and what is known of them before the first step.
+  func place() throws -> StageSnapshot.Place {
+    let (name, line) = (stage.name, context.reporter.line)
+    return StageSnapshot.Place(
+      stage: stage, directory: directory,
+      files: task.modelFiles,
+      programVersion: context.programVersion, facts: try facts(),
+      lineage: LineageOnce(of: origin) {
+        line("\(name): its checkpoints will not name their parent: \($0)")
+      },
+      runName: DataFiles.lastPart(of: context.configuration.outputDirectory))
+  }
 
-  /// What the manifest of every checkpoint of this stage says of it.
-  var facts: JSONObject {
+  /// What the manifest of every checkpoint of this stage says of it. Cost, on the first rank: reads all data files.
+  private func facts() throws -> JSONObject {
     var facts = JSONObject()
     facts["stage"] = .init(stage.name)
+    facts["task"] = .init(Task.schema.name)
     facts["languages"] = .array(context.codes.map { .init($0) })
     for fact in task.facts.members { facts[fact.name] = fact.value }
     facts["kernels"] = .init(context.workspace.kernels.name)
     facts["precision"] = .init(context.workspace.precision.rawValue)
-    facts["seed"] = .init(context.configuration.seed)
-    facts["config"] = context.facts?.config
-    facts["data"] = context.facts?.data
+    facts["seed"] = .init(stage.seed)
+    guard context.communicator.rank == 0, context.observer?.isReplay != true else { return facts }
+    facts["config"] = try context.configuration.forManifests()
+    facts["data"] = try context.shared.value(
+      "facts of \(stage.task)", key: stage.dataKey, task.dataFacts)
     return facts
-  }
-
-  /// The stage's name without the language it was made for, `fine-tune` of `fine-tune {language}`.
-  private var group: String {
-    let group = stage.template.split(separator: "{language}").joined()
-      .trimmingCharacters(in: CharacterSet(charactersIn: " -_.:"))
-    return group.isEmpty ? stage.template : group
   }
 
   func format(_ value: Double, _ digits: Int) -> String {
@@ -202,7 +197,7 @@ extension StageTrainer {
   }
 }
 
-/// How long it takes, at the most so far, from the signal of preemption to the end.
+/// The most that it has taken so far from the signal of preemption to the end.
 struct StopTime {
   /// Seconds; stops are looked for between steps.
   var step = 0.0

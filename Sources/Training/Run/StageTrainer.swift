@@ -1,5 +1,5 @@
-public import Checkpoints
-public import Collectives
+import Checkpoints
+import Collectives
 public import Configuration
 import Corpus
 import Determinism
@@ -7,30 +7,7 @@ import Files
 import Foundation
 import Model
 public import Tensors
-public import Tokenizers
-
-/// What all stages of a run share.
-public struct RunContext {
-  public var configuration: RunConfiguration
-  public var task: any RunTask
-  public var tokenizer: any Tokenizer
-  /// The config that the model began as, if it came from a directory.
-  public var baseConfig: HuggingFaceConfig?
-  public var communicator: any Communicator
-  public var workspace: Workspace
-  public var reporter: Reporter
-  public var log: MetricLog?
-  /// On the first rank, which writes checkpoints.
-  var facts: RunFacts?
-  public var programVersion: String
-  /// Asked before every step: whether this rank has been told to stop.
-  public var stopRequested: @Sendable () -> StopRequest?
-  /// What is looked at beside.
-  public var checks = RunChecks()
-
-  /// The codes of the languages, in the config's order.
-  var codes: [String] { configuration.languages.map(\.code) }
-}
+import Tokenizers
 
 /// How a stage ended.
 public enum StageOutcome: Sendable {
@@ -39,17 +16,17 @@ public enum StageOutcome: Sendable {
   case stopped(StopRequest)
 }
 
-/// One stage: steps over the languages of a plan, from some weights to others.
-public struct StageTrainer {
+/// One stage that trains: steps over the items of a feed, from some weights to others.
+public struct StageTrainer<Task: TrainingTask> {
   let context: RunContext
   let stage: Stage
-  /// The stage's index in the run: part of every random number's name.
-  let index: Int
   let directory: String
-  let task: any StageTask
+  public let task: Task
+  let metric: TaskMetric?
   var model: TrainedModel
-  var feed: any StageFeed
-  let totalSteps: Int
+  var feed: Task.Feed
+  public let totalSteps: Int
+  public let rates: ParameterRates
   /// The directory of the stage whose moments this one goes on with; nil to begin with none.
   var parent: String?
   /// The directory of the first weights; nil if they are random.
@@ -57,17 +34,19 @@ public struct StageTrainer {
   /// Whether the stage ends with a checkpoint, moments included, for another one to go on from.
   var keepsMoments = false
 
-  public init(
-    context: RunContext, stage: Stage, index: Int, directory: String,
-    model: TrainedModel
+  /// - Parameters:
+  ///   - directory: Where the stage's files go.
+  ///   - model: Its first weights.
+  init(
+    context: RunContext, stage: Stage, directory: String, task: Task, model: TrainedModel
   ) {
     self.context = context
     self.stage = stage
-    self.index = index
     self.directory = directory
+    self.task = task
     self.model = model
-    task = context.task.stage(
-      stage, index: index, network: model.network, in: context.workspace)
+    metric = Task.schema.metrics.first { $0.name == stage.training.metricForBestModel }
+    rates = ParameterRates(model.network.layout, stage.training)
     feed = task.feed
     switch stage.training.duration {
     case .epochs(let count): totalSteps = feed.stepCount(epochs: count)
@@ -75,11 +54,16 @@ public struct StageTrainer {
     }
   }
 
+  private var isReplay: Bool { context.observer?.isReplay ?? false }
+
   /// Trains to the end, or until a stop is asked for.
   ///
   /// - Parameter checkpoint: A directory of this stage to go on from.
   public mutating func run(from checkpoint: String?) throws -> StageOutcome {
-    var saving = try StageSaving(self)
+    let isSharded = context.configuration.shardOptimizer && !isReplay
+    var saving = try StageSaving(
+      place(), isSharded: isSharded, timeout: Double(context.configuration.ddpTimeout),
+      over: context.communicator)
     do {
       return try train(from: checkpoint, &saving)
     } catch let error where !(error is CollectiveError) {
@@ -93,41 +77,38 @@ public struct StageTrainer {
   ) throws -> StageOutcome {
     let training = stage.training
     let communicator = context.communicator
-    let rates = parameterRates()
     let gradients = GradientBuffer(layout: model.network.layout, trained: rates.trained)
     let configuration = context.configuration
     let step = try GradientStep(
-      communicator: communicator, workspace: context.workspace, layout: model.network.layout,
-      trained: rates.trained, shards: configuration.shards,
-      fullDeterminism: configuration.fullDeterminism,
-      gradientType: GradientType(rawValue: configuration.gradientDtype.rawValue) ?? .fp32,
+      communicator: context.observer?.communicator(communicator) ?? communicator,
+      workspace: context.workspace, layout: model.network.layout, trained: rates.trained,
+      shards: configuration.shards, fullDeterminism: configuration.fullDeterminism,
+      gradientType: configuration.gradientDtype,
       bucketBytes: configuration.ddpBucketCapMb << 20,
       shardOptimizer: configuration.shardOptimizer)
-    let method = task.method
-    let watch = try StageWatch(
-      context, stage, model.network, labelCounts: task.labelCounts, directory: directory)
-    step.watch = watch.step
+    let observer = try context.observer?.observer(
+      of: ObservedStage(context: context, stage: stage, directory: directory, task: task))
+    step.watch = observer?.step
+    let method: any TrainingMethod<Task.Batch> = observer?.method(task.method) ?? task.method
     let schedule = LearningRateSchedule(
-      shape: LearningRateSchedule.Shape(rawValue: training.lrSchedulerType.rawValue) ?? .linear,
-      warmupSteps: warmupSteps,
-      totalSteps: totalSteps)
-    let adamW = AdamW(
-      beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon,
-      tableDecay: training.embeddingWeightDecay == .dense ? .dense : .touched)
-    var optimiser = AdamWState(layout: model.network.layout, share: step.optimiserShare)
-    var state = TrainerState(stage: stage.name, totalSteps: totalSteps, weightHash: "")
+      shape: training.lrSchedulerType, warmupSteps: warmupSteps, totalSteps: totalSteps)
+    let optimiser = Optimiser(training)
+    var moments = OptimiserState(
+      optimiser.algorithm, layout: model.network.layout, share: step.optimiserShare)
+    var state = TrainerState<Task.Feed.Cursor>(
+      stage: stage.name, totalSteps: totalSteps, weightHash: "")
     var best: ParameterSet?
     if let checkpoint {
-      (optimiser, state, best) = try resume(from: checkpoint, share: step.optimiserShare)
+      (moments, state, best) = try resume(from: checkpoint, optimiser, share: step.optimiserShare)
       context.reporter.line("\(stage.name): continuing at step \(state.step) of \(totalSteps)")
     } else {
-      state.text = feed.cursor
+      state.cursor = feed.cursor
       if let parent {
-        optimiser = try moments(of: parent, share: step.optimiserShare)
-        state.optimiserUpdates = optimiser.step
+        moments = try self.moments(of: parent, optimiser, share: step.optimiserShare)
+        state.optimiserUpdates = moments.step
       }
     }
-    saving.prepareCopies(model.parameters, optimiser, trained: rates.trained)
+    saving.prepareCopies(model.parameters, moments, trained: rates.trained)
     try reportStart()
 
     var meter = ThroughputMeter()
@@ -140,26 +121,27 @@ public struct StageTrainer {
       communicator.activity.position = position(ofStep: state.step, items)
       let shards = assignment(of: items)
       let passes = passTree(items, shards)
-      let feed = feed
-      try watch.willRun(step: state.step + 1, items, feed) {
+      let (feed, codes) = (feed, context.codes)
+      func place(of item: ItemReference) -> (language: String, path: String, line: Int) {
+        let place = feed.place(of: item)
+        return (codes[item.language], place.path, place.line)
+      }
+      try observer?.willRun(step: state.step + 1, items: items, place: place) {
         passes.passes.map { feed.batch(shards, shards: $0) }
       }
       let outcome = try step.run(
-        method, parameters: &model.parameters, gradients: gradients,
-        dropout: DropoutKey(
-          seed: UInt64(bitPattern: Int64(context.configuration.seed)), stage: index,
-          step: state.step, pass: 0),
-        passes: passes,
-        batch: { feed.batch(shards, shards: $0) },
+        method, parameters: &model.parameters, gradients: gradients, key: key(ofStep: state.step),
+        passes: passes, batch: { feed.batch(shards, shards: $0) },
         stop: context.stopRequested())
-      if try watch.ran(step: state.step + 1, outcome) { return .stopped(.interrupt) }
+      if try observer?.ran(step: state.step + 1, outcome) ?? false { return .stopped(.interrupt) }
       guard outcome.badShards.isEmpty, outcome.gradientNorm.isFinite else {
-        throw try notFinite(outcome, items, shards, step: state.step, gradients: gradients)
+        throw try notFinite(
+          outcome, items, shards, step: state.step, step, gradients: gradients)
       }
       if let stop = outcome.stop {
         let start = Profile.now()
-        try complete(step, optimiser)
-        try saving.saveNow(state, model, optimiser, step.optimiserShares)
+        try complete(step, moments)
+        try saving.saveNow(state, model, moments, step.optimiserShares)
         context.reporter.line(
           "\(stage.name): stopped and saved at step \(state.step), in "
             + "\(format(Profile.now() - start, 1)) s")
@@ -167,73 +149,90 @@ public struct StageTrainer {
       }
       communicator.activity.begin("update")
       let rate = training.learningRate * schedule.factor(at: state.step)
-      let scale =
-        training.maxGradNorm > 0
-        ? min(1, training.maxGradNorm / (outcome.gradientNorm + 1e-6)) : 1
-      adamW.update(
-        &model.parameters, gradients, &optimiser, gradientScale: Float(scale),
-        rates: rates.at(rate), in: context.workspace)
+      optimiser.update(
+        &model.parameters, gradients, &moments, norm: outcome.gradientNorm, rates: rates.at(rate),
+        in: context.workspace)
       state.step += 1
-      state.optimiserUpdates = optimiser.step
-      try watch.updated(step: state.step, &model.parameters, rowsInUse: optimiser.rowsInUse) {
-        try step.complete(&$0, rowsInUse: optimiser.rowsInUse)
-      }
+      state.optimiserUpdates = moments.step
+      try checkReplicas(state.step, observer, step, moments)
 
-      lossSum += outcome.losses.reduce(0, +)
+      lossSum += zip(method.terms, outcome.losses).reduce(0) { $0 + $1.0.coefficient * $1.1 }
       lossSteps += 1
       meter.count(tokens: tokenCount(items))
-      state.text = feed.cursor
+      state.cursor = feed.cursor
       if state.step % training.loggingSteps == 0 || state.step == totalSteps {
         let (speed, seconds) = meter.lap()
         let waited = try waitedShares(of: step.waitedSeconds - waitedBefore, seconds: seconds)
         waitedBefore = step.waitedSeconds
         report(
           state, loss: lossSum / Double(lossSteps), rate: rate, norm: outcome.gradientNorm,
-          names: method.termNames, losses: outcome.losses, waited: waited, speed: speed,
+          names: method.terms.map(\.name), losses: outcome.losses, waited: waited, speed: speed,
           secondsLeft: seconds / Double(max(1, meter.lapSteps)) * Double(totalSteps - state.step))
         (lossSum, lossSteps) = (0, 0)
       }
       let ends = state.step == totalSteps
       let epochEnds = self.feed.place(ofStep: state.step).index == 0
-      let isReplay = context.checks.replay != nil
       let evaluates = !isReplay && evaluates(at: state.step, epochEnds: epochEnds, ends: ends)
       let saves = !isReplay && saves(at: state.step, epochEnds: epochEnds) && !ends
-      if evaluates || saves || ends { try complete(step, optimiser) }
+      if evaluates || saves || ends { try complete(step, moments) }
       if evaluates {
         let start = Profile.now()
         if try evaluate(&state, best: &best) { try saving.keepBest(model, step: state.step) }
         stopTime.evaluation = max(stopTime.evaluation, Profile.now() - start)
       }
-      if saves { try saving.save(state, model, optimiser, step.optimiserShares) }
+      if saves { try saving.save(state, model, moments, step.optimiserShares) }
       stopTime.step = meter.longestStep
       for saved in try saving.finished() { reportSave(saved, &stopTime) }
       if evaluates || saves { meter.interrupt() }
     }
-    // The step that it is for is not of this stage's course.
-    if context.checks.replay != nil { return .stopped(.interrupt) }
+    // The step to replay is not in this stage.
+    if isReplay { return .stopped(.interrupt) }
     if state.step < totalSteps {
       context.reporter.line(
         "\(stage.name): no better metric in \(state.evaluationsWithoutImprovement) evaluations; "
           + "stopped at step \(state.step)")
     }
-    if keepsMoments { try saving.save(state, model, optimiser, step.optimiserShares) }
+    if keepsMoments { try saving.save(state, model, moments, step.optimiserShares) }
     if training.loadBestModelAtEnd, let best { model.parameters = best }
+    observer?.ended(stepSeconds: meter.stepSeconds)
     return .finished(try finish(state, &saving, meter: meter))
   }
 
   /// Makes all weights what they are to be read as: those that other ranks updated, with the decay that rows owe.
-  private mutating func complete(_ step: GradientStep, _ optimiser: AdamWState) throws {
-    try step.complete(&model.parameters, rowsInUse: optimiser.rowsInUse)
+  private mutating func complete(_ step: GradientStep, _ moments: OptimiserState) throws {
+    try step.complete(&model.parameters, rowsInUse: moments.rowsInUse)
     model.parameters.settle(in: context.workspace)
+  }
+
+  /// Compares the weights of all ranks, as often as the config says, and whenever the observer wants it.
+  private mutating func checkReplicas(
+    _ number: Int, _ observer: (any StageObserver<Task.Batch>)?, _ step: GradientStep,
+    _ moments: OptimiserState
+  ) throws {
+    let (context, name) = (context, stage.name)
+    func compare(_ parameters: inout ParameterSet) throws {
+      try step.complete(&parameters, rowsInUse: moments.rowsInUse)
+      try ReplicaCheck.run(
+        parameters, rowsInUse: moments.rowsInUse, over: context.communicator,
+        in: context.workspace, place: "after step \(number) of stage '\(name)'")
+    }
+    try observer?.updated(step: number, &model.parameters, compare: compare)
+    let every = context.configuration.replicaCheckSteps
+    guard every > 0, number.isMultiple(of: every), !isReplay else { return }
+    try compare(&model.parameters)
+  }
+
+  func key(ofStep step: Int) -> StepKey {
+    StepKey(seed: UInt64(bitPattern: Int64(stage.seed)), stage: stage.randomKey, step: step)
   }
 
   /// Where the run is, for the ranks to see that they are at the same place. Steps count from 1, as in the log.
   private func position(
-    ofStep step: Int, _ items: ArraySlice<SentenceReference>
+    ofStep step: Int, _ items: ArraySlice<ItemReference>
   ) -> RunPosition {
     var hash = FNV1a()
-    hash.add(word: UInt64(index))
-    for item in items { hash.add(word: UInt64(item.language) << 48 ^ UInt64(item.sentence)) }
+    hash.add(word: UInt64(stage.randomKey))
+    for item in items { hash.add(word: UInt64(item.language) << 48 ^ UInt64(item.index)) }
     return RunPosition(
       step: step + 1, cursor: UInt32(truncatingIfNeeded: hash.value ^ hash.value >> 32))
   }
@@ -247,60 +246,34 @@ public struct StageTrainer {
 
   // MARK: A step
 
-  private func assignment(of items: ArraySlice<SentenceReference>) -> [[Int]] {
-    let encoder = model.network.configuration
-    return Sharding.assign(
-      costs: (0..<items.count).map {
-        Sharding.cost(
-          ofSequences: feed.lengths(ofItem: $0), width: encoder.hiddenSize,
-          inner: encoder.innerSize)
-      }, shards: context.configuration.shards)
+  private func assignment(of items: ArraySlice<ItemReference>) -> [[Int]] {
+    Sharding.assign(
+      costs: (0..<items.count).map { model.network.cost(ofSequences: feed.lengths(ofItem: $0)) },
+      shards: context.configuration.shards)
   }
 
   private func tokenCount(_ item: Int) -> Int { feed.lengths(ofItem: item).reduce(0, +) }
 
   func passTree(
-    _ items: ArraySlice<SentenceReference>, _ shards: [[Int]]
+    _ items: ArraySlice<ItemReference>, _ shards: [[Int]]
   ) -> PassTree {
     let node = GradientStep.node(
       ofRank: context.communicator.rank, ranks: context.communicator.size, shards: shards.count,
       fullDeterminism: context.configuration.fullDeterminism)
     let tokens = shards.map { $0.reduce(0) { $0 + tokenCount($1) } }
-    return PassTree(node: node, tokens: tokens, budget: stage.training.maxTokensPerPass)
+    return PassTree(
+      node: node, tokens: tokens,
+      budget: task.method.worksByShard ? 0 : stage.training.maxTokensPerPass)
   }
 
-  private func tokenCount(_ items: ArraySlice<SentenceReference>) -> Int {
+  private func tokenCount(_ items: ArraySlice<ItemReference>) -> Int {
     (0..<items.count).reduce(0) { $0 + tokenCount($1) }
-  }
-
-  /// Which parameters are trained and how fast: frozen layers, the head's own rate, rates that fall from
-  /// layer to layer.
-  func parameterRates() -> ParameterRates {
-    let training = stage.training
-    let network = model.network
-    let layers = network.configuration.layerCount
-    var rates = ParameterRates(trained: [], factors: [], weightDecays: [])
-    for (entry, shape) in network.layout.entries.map(\.shape).enumerated() {
-      let depth = network.depth(ofEntry: entry)
-      let frozen =
-        depth == 0 ? training.freeze.embeddings : depth <= layers && depth <= training.freeze.layers
-      rates.trained.append(!frozen)
-      let head = network.isHead(entry: entry)
-      let decay = pow(training.layerLearningRateDecay, Double(layers + 1 - depth))
-      let own =
-        head
-        ? (training.headLearningRate ?? training.learningRate) / training.learningRate : decay
-      rates.factors.append(training.learningRate > 0 ? own : 1)
-      let decays = training.weightDecayOn == .all || shape.count > 1
-      rates.weightDecays.append(decays ? training.weightDecay : 0)
-    }
-    return rates
   }
 
   // MARK: Evaluation
 
   private func evaluates(at step: Int, epochEnds: Bool, ends: Bool) -> Bool {
-    guard !metricLanguages.isEmpty else { return false }
+    guard metric != nil, !metricLanguages.isEmpty else { return false }
     switch stage.training.evalStrategy {
     case .no: return false
     case .epoch: return epochEnds || ends
@@ -321,7 +294,7 @@ public struct StageTrainer {
   }
 
   /// Whether it is time to stop early.
-  private func losesPatience(_ state: TrainerState) -> Bool {
+  private func losesPatience(_ state: TrainerState<Task.Feed.Cursor>) -> Bool {
     guard let patience = stage.training.earlyStoppingPatience else { return false }
     return state.evaluationsWithoutImprovement >= patience
   }
@@ -329,18 +302,21 @@ public struct StageTrainer {
   /// Scores dev and notes the best.
   ///
   /// - Returns: Whether these are the best weights so far, and are to be kept.
-  private func evaluate(_ state: inout TrainerState, best: inout ParameterSet?) throws -> Bool {
+  private func evaluate(
+    _ state: inout TrainerState<Task.Feed.Cursor>, best: inout ParameterSet?
+  ) throws -> Bool {
+    guard let metric else { return false }
     context.communicator.activity.begin("evaluation")
     let scores = try scores(.dev)
-    let (name, moreIsBetter) = task.metric
     let chosen = Set(metricLanguages.map { context.codes[$0] })
-    let metrics = scores.filter { chosen.contains($0.language) }.map { $0[name] }
-    let worst = moreIsBetter ? 0 : Double.greatestFiniteMagnitude
-    let metric = metrics.isEmpty ? worst : metrics.reduce(0, +) / Double(metrics.count)
-    state.evaluations.append(.init(step: state.step, metric: metric, scores: scores))
-    let improved = state.bestMetric.map { moreIsBetter ? metric > $0 : metric < $0 } ?? true
+    let values = scores.filter { chosen.contains($0.language) }.map { $0[metric.score] }
+    let worst = metric.moreIsBetter ? 0 : Double.greatestFiniteMagnitude
+    let value = values.isEmpty ? worst : values.reduce(0, +) / Double(values.count)
+    state.evaluations.append(.init(step: state.step, metric: value, scores: scores))
+    let improved =
+      state.bestMetric.map { metric.moreIsBetter ? value > $0 : value < $0 } ?? true
     if improved {
-      state.bestMetric = metric
+      state.bestMetric = value
       state.bestStep = state.step
       state.bestHash = String(model.parameters.hash, radix: 16)
       state.evaluationsWithoutImprovement = 0
@@ -348,21 +324,18 @@ public struct StageTrainer {
     } else {
       state.evaluationsWithoutImprovement += 1
     }
-    func words(_ value: Double) -> String {
-      moreIsBetter ? ResultTable.percent(value) : format(value, 4)
-    }
-    let each = scores.map { "\($0.language) \(words($0[name]))" }
+    let words = metric.format.text
+    let each = scores.map { "\($0.language) \(words($0[metric.score]))" }
     context.reporter.line(
-      "\(stage.name): step \(state.step), dev \(moreIsBetter ? name.uppercased() : name) "
-        + words(metric) + (each.count > 1 ? " (\(each.joined(separator: ", ")))" : "")
+      "\(stage.name): step \(state.step), dev \(metric.title) \(words(value))"
+        + (each.count > 1 ? " (\(each.joined(separator: ", ")))" : "")
         + (improved ? "" : "; best \(words(state.bestMetric ?? 0))"))
+    let logged = Set([metric.score, metric.table.score])
     context.log?.write(
       stage: stage.name, step: state.step,
-      [("eval_\(stage.training.metricForBestModel.logName)", metric)]
+      [("eval_\(metric.logName)", value)]
         + scores.flatMap { score in
-          (moreIsBetter ? [name] : [name, "perplexity"]).map {
-            ("eval_\(score.language)_\($0)", score[$0])
-          }
+          logged.sorted().map { ("eval_\(score.language)_\($0)", score[$0]) }
         })
     return improved && stage.training.loadBestModelAtEnd
   }
@@ -388,9 +361,10 @@ public struct StageTrainer {
 
   /// Reads weights, moments and state of this stage back, and the best weights so far.
   private mutating func resume(
-    from checkpoint: String, share: OptimiserShare
-  ) throws -> (AdamWState, TrainerState, ParameterSet?) {
-    var state: TrainerState = try RunState.read(from: checkpoint + "/trainer_state.json")
+    from checkpoint: String, _ optimiser: Optimiser, share: OptimiserShare
+  ) throws -> (OptimiserState, TrainerState<Task.Feed.Cursor>, ParameterSet?) {
+    var state: TrainerState<Task.Feed.Cursor> = try RunState.read(
+      from: checkpoint + "/trainer_state.json")
     guard state.formatVersion == 1, state.stage == stage.name, state.totalSteps == totalSteps,
       (0...totalSteps).contains(state.step), state.optimiserUpdates >= 0
     else {
@@ -402,15 +376,15 @@ public struct StageTrainer {
     _ = try model.readWeights(directory: checkpoint, needsHeads: true)
     let hash = String(model.parameters.hash, radix: 16)
     guard hash == state.weightHash else {
-      throw CheckpointError(
+      throw FileError(
         .data, checkpoint, field: "weightHash",
         "the weights hash to \(hash), not to \(state.weightHash): a file was changed")
     }
-    let optimiser = try OptimiserFiles.read(
-      layout: model.network.layout, share: share, updates: state.optimiserUpdates,
+    let moments = try OptimiserFiles.read(
+      optimiser, layout: model.network.layout, share: share, updates: state.optimiserUpdates,
       from: checkpoint + "/optimizer.safetensors")
     var best: ParameterSet?
-    if stage.training.loadBestModelAtEnd, state.bestStep != nil, context.checks.replay == nil {
+    if stage.training.loadBestModelAtEnd, state.bestStep != nil, !isReplay {
       var other = model
       _ = try other.readWeights(directory: directory + "/best", needsHeads: true)
       if String(other.parameters.hash, radix: 16) == state.bestHash {
@@ -423,9 +397,9 @@ public struct StageTrainer {
         (state.bestMetric, state.bestStep, state.bestHash) = (nil, nil, nil)
       }
     }
-    try feed.resume(at: state.step, from: state.text, path: checkpoint + "/trainer_state.json")
-    if context.checks.replay == nil { try setAside(after: state.step) }
-    return (optimiser, state, best)
+    try feed.resume(at: state.step, from: state.cursor, path: checkpoint + "/trainer_state.json")
+    if !isReplay { try setAside(after: state.step) }
+    return (moments, state, best)
   }
 
   /// Hides checkpoints of later steps than the one that the stage goes on from: they are of another course.
@@ -441,30 +415,39 @@ public struct StageTrainer {
   }
 
   /// The moments that another stage ended with. The schedule begins anew, the count of updates goes on.
-  private func moments(of directory: String, share: OptimiserShare) throws -> AdamWState {
+  private func moments(
+    of directory: String, _ optimiser: Optimiser, share: OptimiserShare
+  ) throws -> OptimiserState {
     guard let last = try CheckpointDirectory.newestComplete(in: directory) else {
-      throw CheckpointError(
+      throw FileError(
         .missing, directory,
         "holds no checkpoint whose moments stage '\(stage.name)' goes on with; train that stage again"
       )
     }
-    let state: TrainerState = try RunState.read(from: last.path + "/trainer_state.json")
+    let state: StoredUpdates = try RunState.read(from: last.path + "/trainer_state.json")
     guard state.optimiserUpdates >= 0 else {
-      throw CheckpointError(
+      throw FileError(
         .data, last.path + "/trainer_state.json", field: "optimiserUpdates", "is negative")
     }
     return try OptimiserFiles.read(
-      layout: model.network.layout, share: share, updates: state.optimiserUpdates,
+      optimiser, layout: model.network.layout, share: share, updates: state.optimiserUpdates,
       from: last.path + "/optimizer.safetensors")
   }
 }
 
-extension TrainingConfiguration.Metric {
-  /// Behind `eval_` in the log.
-  fileprivate var logName: String {
-    switch self {
-    case .macroF1: "macro_f1"
-    case .loss: "loss"
-    }
+/// What another stage's `trainer_state.json` says of its moments.
+private struct StoredUpdates: Decodable {
+  var optimiserUpdates: Int
+}
+
+extension Optimiser {
+  /// The optimiser and the clipping that a config asks for.
+  public init(_ training: TrainingConfiguration) {
+    self.init(
+      .adamW(
+        AdamW(
+          beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon,
+          tableDecay: training.embeddingWeightDecay == .dense ? .dense : .touched)),
+      maxNorm: training.maxGradNorm)
   }
 }

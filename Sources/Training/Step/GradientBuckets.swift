@@ -1,19 +1,19 @@
-import Tensors
+package import Tensors
 
 /// The buckets in which dense gradients travel: runs of trained entries, from the end of the buffer to its start.
-struct GradientBuckets: Sendable {
-  struct Bucket: Sendable {
-    var floats: Range<Int>
-    var entries: Range<Int>
+package struct GradientBuckets: Sendable {
+  package struct Bucket: Sendable {
+    package var floats: Range<Int>
+    package var entries: Range<Int>
   }
 
   /// In the order in which they travel.
-  private(set) var buckets: [Bucket] = []
+  package private(set) var buckets: [Bucket] = []
   /// The bucket of each entry; nil for tables and what is not trained.
-  private(set) var ofEntry: [Int?]
+  package private(set) var ofEntry: [Int?]
 
   /// - Parameter bucketBytes: Buckets end with the entry that fills so many bytes of fp32.
-  init(layout: ParameterLayout, trained: [Bool], bucketBytes: Int) {
+  package init(layout: ParameterLayout, trained: [Bool], bucketBytes: Int) {
     ofEntry = [Int?](repeating: nil, count: layout.entries.count)
     var isOpen = false
     for (index, entry) in layout.entries.enumerated().reversed() {
@@ -36,5 +36,5 @@ struct GradientBuckets: Sendable {
   }
 
   /// The floats of each.
-  var floats: [Int] { buckets.map(\.floats.count) }
+  package var floats: [Int] { buckets.map(\.floats.count) }
 }

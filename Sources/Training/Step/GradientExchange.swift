@@ -2,13 +2,6 @@ package import Collectives
 import Foundation
 package import Tensors
 
-/// How gradients travel between ranks.
-public enum GradientType: String, Sendable {
-  case fp32
-  /// Rounded to bf16 by each rank, and wherever two of the sums over ranks become one.
-  case bf16
-}
-
 /// Adds the dense gradients of all ranks, bucket by bucket, while the backward pass still runs.
 ///
 /// Where each rank updates a share of the weights, it gets the sums of its share alone, and the updated weights go to
@@ -73,7 +66,6 @@ public enum GradientType: String, Sendable {
   // What follows is read and written under the lock.
   private var gradients: GradientBuffer?
   private var digest: GradientDigest?
-  private var leftOut: Int?
   private var missing: [Int] = []
   private var lossIsFinite = true
   private var done = 0
@@ -114,7 +106,7 @@ public enum GradientType: String, Sendable {
     _ communicator: any Communicator, levels: Levels? = nil, layout: ParameterLayout,
     trained: [Bool],
     kernels: KernelTable,
-    treeShards: Int, type: GradientType, bucketBytes: Int, isSharded: Bool = false
+    treeShards: Int, type: Precision, bucketBytes: Int, isSharded: Bool = false
   ) {
     self.communicator = communicator
     let sums = levels?.sums(alongTreeOver: treeShards)
@@ -186,16 +178,11 @@ public enum GradientType: String, Sendable {
 
   /// Takes up a step whose gradients will be left in `gradients`.
   ///
-  /// - Parameters:
-  ///   - digest: Told each bucket's entries before they are summed.
-  ///   - bucket: One that is left out: a fault made on purpose.
-  package func begin(
-    _ gradients: GradientBuffer, digest: GradientDigest? = nil, leavesOut bucket: Int? = nil
-  ) {
+  /// - Parameter digest: Told each bucket's entries before they are summed.
+  package func begin(_ gradients: GradientBuffer, digest: GradientDigest? = nil) {
     lock.withLock {
       self.gradients = gradients
       self.digest = digest
-      leftOut = bucket
       lossIsFinite = true
       gradientIsFinite = true
       missing = buckets.map(\.entries.count)
@@ -283,7 +270,7 @@ public enum GradientType: String, Sendable {
             try gradientPlan.begin(notFinite: lock.withLock { !lossIsFinite })
           }
           digest?.note(buckets[bucket].entries, of: gradients)
-          if lock.withLock({ leftOut }) != bucket { try sum(buckets[bucket], of: gradients) }
+          try sum(buckets[bucket], of: gradients)
           if bucket == buckets.count - 1 { try gradientPlan.end() }
           end("bucket \(bucket)", since: start) { done += 1 }
         case .gather(let bucket, let weights):

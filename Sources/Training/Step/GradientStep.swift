@@ -1,35 +1,6 @@
 public import Collectives
-public import Corpus
 import Determinism
 public import Tensors
-
-/// The shards that a rank works on at once, or two halves one after the other whose gradients are added.
-///
-/// Halves follow ``FoldTree``, so that a gradient has the same bits however often it is cut.
-public indirect enum PassTree: Sendable, Equatable {
-  case pass(Range<Int>)
-  case both(PassTree, PassTree)
-
-  /// Cuts a node of shards until each pass costs at most `budget`, or is one shard.
-  public init(node: Range<Int>, tokens: [Int], budget: Int?) {
-    let total = tokens[node].reduce(0, +)
-    guard let budget, total > budget, node.count > 1 else {
-      self = .pass(node)
-      return
-    }
-    let middle = node.lowerBound + FoldTree.leftCount(of: node.count)
-    self = .both(
-      PassTree(node: node.lowerBound..<middle, tokens: tokens, budget: budget),
-      PassTree(node: middle..<node.upperBound, tokens: tokens, budget: budget))
-  }
-
-  public var passes: [Range<Int>] {
-    switch self {
-    case .pass(let range): [range]
-    case .both(let left, let right): left.passes + right.passes
-    }
-  }
-}
 
 /// What came of a step, the same on every rank.
 public struct StepOutcome: Sendable {
@@ -74,6 +45,7 @@ public final class GradientStep {
   private var spareGradients: [GradientBuffer] = []
   /// Looks on, if there is one.
   package var watch: StepWatch?
+  private let inner = InnerMemory()
 
   /// Every rank makes one at the same time.
   ///
@@ -86,7 +58,7 @@ public final class GradientStep {
   ///   - shardOptimizer: Whether each rank updates a share of the weights, and keeps the moments of that alone.
   public init(
     communicator: any Communicator, workspace: Workspace, layout: ParameterLayout, trained: [Bool],
-    shards: Int, fullDeterminism: Bool, gradientType: GradientType = .fp32,
+    shards: Int, fullDeterminism: Bool, gradientType: Precision = .fp32,
     bucketBytes: Int = 4 << 20, shardOptimizer: Bool = false
   ) throws(CollectiveError) {
     precondition(communicator.size <= shards, "\(communicator.size) ranks over \(shards) shards")
@@ -140,33 +112,42 @@ public final class GradientStep {
   ///
   /// - Parameters:
   ///   - parameters: Where other ranks have updated some, those come in.
+  ///   - key: Names the step's random numbers; nil to drop nothing.
   ///   - passes: This rank's shards, cut into passes.
   ///   - batch: Gives the packed batch of a range of shards.
   ///   - stop: Whether, and why, this rank asks all to stop.
-  public func run(
-    _ method: some TrainingMethod, parameters: inout ParameterSet, gradients: GradientBuffer,
-    dropout: DropoutKey?, passes: PassTree, batch: (Range<Int>) -> PackedBatch,
+  public func run<Method: TrainingMethod>(
+    _ method: Method, parameters: inout ParameterSet, gradients: GradientBuffer,
+    key: StepKey?, passes: PassTree, batch: (Range<Int>) -> Method.Batch,
     stop: StopRequest? = nil
   ) throws(CollectiveError) -> StepOutcome {
     communicator.activity.begin("forward and backward pass")
-    let terms = method.termNames.count
+    let terms = method.terms
     let ranges = passes.passes
-    let batches = ranges.map(batch)
+    var batches = ranges.map(batch)
+    for index in batches.indices { method.prepare(&batches[index], in: workspace) }
 
     // One slot a term and shard: each is filled by one rank, so that their sum is exact.
-    var slots = [Double](repeating: 0, count: terms * shards + 2)
+    var slots = [Double](repeating: 0, count: terms.count * shards + 2)
+    var itemWeights: [[[Double]]] = []
     for (range, batch) in zip(ranges, batches) {
-      for (term, weights) in method.weights(of: batch).enumerated() {
-        for (shard, weight) in zip(range, weights) { slots[term * shards + shard] = weight }
+      let own = method.weights(of: batch)
+      for (term, weights) in own.enumerated() {
+        for (segment, shard) in range.enumerated() {
+          slots[term * shards + shard] = Self.weight(
+            weights, ofSegment: segment, batch, terms[term])
+        }
       }
+      itemWeights.append(own)
     }
-    slots[terms * shards] = stop == .interrupt ? 1 : 0
-    slots[terms * shards + 1] = stop == .preemption ? 1 : 0
+    slots[terms.count * shards] = stop == .interrupt ? 1 : 0
+    slots[terms.count * shards + 1] = stop == .preemption ? 1 : 0
     try waiting { () throws(CollectiveError) in try sum(&slots) }
-    let weights = (0..<terms).map { fold(slots, term: $0) }
+    let weights = terms.indices.map { fold(slots, term: $0) }
+    let seeds = zip(terms, weights).map { $1 > 0 ? $0.coefficient / $1 : 0 }
     let stop: StopRequest? =
-      slots[terms * shards + 1] > 0
-      ? .preemption : slots[terms * shards] > 0 ? .interrupt : nil
+      slots[terms.count * shards + 1] > 0
+      ? .preemption : slots[terms.count * shards] > 0 ? .interrupt : nil
 
     if let rows {
       try waiting { () throws(CollectiveError) in
@@ -182,40 +163,31 @@ public final class GradientStep {
     isStale = isSharded
 
     let weightSet = parameters
-    var sums = [Double](repeating: 0, count: terms * shards)
+    var sums = [Double](repeating: 0, count: terms.count * shards)
     gradients.reset()
-    dense?.begin(gradients, digest: watch?.digest, leavesOut: watch?.fault == .bucket ? 0 : nil)
+    dense?.begin(gradients, digest: watch?.digest)
     watch?.finding = nil
-    let whenFinal = { [dense, watch] (entry: Int) in
-      watch?.poison(entry, of: gradients)
-      dense?.isFinal(entry)
-    }
-    accumulate(passes, into: gradients, level: 0, whenFinal: whenFinal) {
+    let sendEntry = { [dense] (entry: Int) -> Void in dense?.isFinal(entry) }
+    accumulate(passes, into: gradients, level: 0, whenFinal: sendEntry) {
       range, gradients, whenFinal in
       let index = ranges.firstIndex(of: range) ?? 0
-      let tape = Tape(
-        workspace: workspace, parameters: weightSet, gradients: gradients, dropout: dropout)
-      if isSharded, let dense { tape.whenRead = { dense.waitForWeights($0) } }
-      tape.whenFinal = whenFinal
-      tape.check = watch?.check()
-      method.record(batches[index], bySegment: fullDeterminism, on: tape)
-      for term in tape.terms {
-        guard let place = method.termNames.firstIndex(of: term.name) else {
-          preconditionFailure("a term \(term.name) that the method does not name")
-        }
-        if watch?.fault == .loss { sums[place * shards + range.lowerBound] = .nan }
-        if watch?.fault == .loss || !term.segmentSums.allSatisfy(\.isFinite) {
-          dense?.lossIsNotFinite()
-        }
-        term.seed = weights[place] > 0 ? Float(1 / weights[place]) : 0
-        for (segment, sum) in term.segmentSums.enumerated() {
-          sums[place * shards + range.lowerBound + segment] += sum
+      let check = watch?.check()
+      let pass = Pass(
+        workspace: workspace, gradients: gradients, bySegment: fullDeterminism, terms: terms,
+        seeds: seeds, itemWeights: itemWeights[index], segments: range.count, weights: weightSet,
+        key: key, inner: inner, check: check,
+        whenRead: isSharded ? { [dense] in dense?.waitForWeights($0) } : nil,
+        whenFinal: whenFinal, whenLossIsNotFinite: { [dense] in dense?.lossIsNotFinite() })
+      method.accumulate(batches[index], pass)
+      pass.finish()
+      watch?.note(check)
+      for term in terms.indices {
+        for (segment, shard) in range.enumerated() {
+          sums[term * shards + shard] += pass.sums[term][segment]
         }
       }
-      tape.backward()
-      watch?.note(tape.check)
     }
-    watch?.sums = (0..<terms).map { sums[$0 * shards..<($0 + 1) * shards].reduce(0, +) }
+    watch?.sums = terms.indices.map { sums[$0 * shards..<($0 + 1) * shards].reduce(0, +) }
     let ownRowsAreFinite = dense == nil || gradients.rowsAreFinite(in: workspace)
     do throws(CollectiveError) {
       try waiting { () throws(CollectiveError) in try exchange(gradients) }
@@ -233,21 +205,51 @@ public final class GradientStep {
     if let dense, !ownRowsAreFinite || !dense.ownGradientIsFinite { flags[communicator.rank] = 1 }
     sums += flags
     if isSharded { sums += squares }
-    if watch?.fault == .count { sums.append(0) }
-    if watch?.fault != .skip {
-      try waiting { () throws(CollectiveError) in try sum(&sums) }
-    }
-    if isSharded { squares = Array(sums[(terms * shards + ranks)...]) }
-    let losses = (0..<terms).map { term in
+    try waiting { () throws(CollectiveError) in try sum(&sums) }
+    if isSharded { squares = Array(sums[(terms.count * shards + ranks)...]) }
+    let losses = terms.indices.map { term in
       weights[term] > 0 ? fold(sums, term: term) / weights[term] : 0
     }
     let badShards = (0..<shards).filter { shard in
-      (0..<terms).contains { !sums[$0 * shards + shard].isFinite }
+      terms.indices.contains { !sums[$0 * shards + shard].isFinite }
     }
     return StepOutcome(
       losses: losses, weights: weights, gradientNorm: GradientBuffer.norm(ofSquares: squares),
-      badShards: badShards, badRanks: (0..<ranks).filter { sums[terms * shards + $0] > 0 },
-      stop: stop)
+      badShards: badShards,
+      badRanks: (0..<ranks).filter { sums[terms.count * shards + $0] > 0 }, stop: stop)
+  }
+
+  /// What a segment adds to a term's weight: its own weight, or how many of its items have one.
+  private static func weight(
+    _ weights: [Double], ofSegment segment: Int, _ batch: some StepBatch, _ term: MethodTerm
+  ) -> Double {
+    switch term.scope {
+    case .step: return weights[segment]
+    case .item:
+      let items = batch.segmentBounds[segment]..<batch.segmentBounds[segment + 1]
+      return Double(weights[items].count { $0 > 0 })
+    }
+  }
+
+  /// Computes what one shard gives alone, on this rank alone, as the step computes it: for a shard whose numbers are
+  /// looked into.
+  ///
+  /// - Returns: The sums of the terms; the gradient is left in `gradients`.
+  func shardSums<Method: TrainingMethod>(
+    _ method: Method, _ batch: Method.Batch, parameters: ParameterSet, gradients: GradientBuffer,
+    key: StepKey
+  ) -> [Double] {
+    var batch = batch
+    gradients.reset()
+    method.prepare(&batch, in: workspace)
+    let pass = Pass(
+      workspace: workspace, gradients: gradients, bySegment: true, terms: method.terms,
+      seeds: method.terms.map(\.coefficient), itemWeights: method.weights(of: batch), segments: 1,
+      weights: parameters, key: key, inner: inner, check: nil, whenRead: nil, whenFinal: nil,
+      whenLossIsNotFinite: {})
+    method.accumulate(batch, pass)
+    pass.finish()
+    return pass.sums.map { $0[0] }
   }
 
   /// Runs the passes of a tree and leaves their sum in `gradients`.
@@ -285,7 +287,9 @@ public final class GradientStep {
   }
 
   /// The rows that all passes use of each table.
-  private func tableRows(_ method: some TrainingMethod, _ batches: [PackedBatch]) -> [[Int32]] {
+  private func tableRows<Method: TrainingMethod>(
+    _ method: Method, _ batches: [Method.Batch]
+  ) -> [[Int32]] {
     let rows = batches.map { method.tableRows(of: $0) }
     if rows.count == 1 { return rows[0] }
     return (rows.first ?? []).indices.map { table in

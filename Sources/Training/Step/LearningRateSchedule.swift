@@ -1,18 +1,13 @@
+public import Configuration
 import Glibc
 
 /// How the learning rate moves over a stage, as the schedules of `transformers`.
 public struct LearningRateSchedule: Sendable, Equatable {
-  public enum Shape: String, Sendable, Codable, CaseIterable {
-    case linear
-    case cosine
-    case constant
-    case constantWithWarmup = "constant_with_warmup"
-  }
-  public var shape: Shape
+  public var shape: TrainingConfiguration.Schedule
   public var warmupSteps: Int
   public var totalSteps: Int
 
-  public init(shape: Shape, warmupSteps: Int, totalSteps: Int) {
+  public init(shape: TrainingConfiguration.Schedule, warmupSteps: Int, totalSteps: Int) {
     self.shape = shape
     self.warmupSteps = warmupSteps
     self.totalSteps = totalSteps

@@ -49,16 +49,6 @@ private func splits() throws -> [Split] {
       #expect(Double(loads.max() ?? 0) <= bound + 1e-9, "seed \(seed)")
     }
   }
-
-  @Test func costsCountProductsAndAttention() {
-    // Multiplications of a layer, word by word of the definition, over twice the width.
-    let (width, inner) = (12, 48)
-    let lengths = [5, 3]
-    let products = lengths.reduce(0) { $0 + $1 * (4 * width * width + 2 * width * inner) }
-    let attention = lengths.reduce(0) { $0 + 2 * width * $1 * $1 }
-    let cost = Sharding.cost(ofSequences: lengths, width: width, inner: inner)
-    #expect(cost * 2 * width == products + attention)
-  }
 }
 
 @Suite struct PackedBatchTests {
@@ -83,16 +73,16 @@ private func splits() throws -> [Split] {
       #expect(tokens.count <= shape.maxLength)
     }
     for item in 0..<batch.itemCount {
-      let reference = batch.sentences[item]
+      let reference = batch.items[item]
       #expect(step[Int(batch.itemKeys[item])] == reference)
       let split = splits[reference.language]
       let words = batch.wordBounds[item]..<batch.wordBounds[item + 1]
-      #expect(Array(batch.wordLabels[words]) == Array(split.labels(of: reference.sentence)))
+      #expect(Array(batch.wordLabels[words]) == Array(split.labels(of: reference.index)))
       let tokens =
         batch.sequenceBounds[
           batch.itemBounds[item]]..<batch.sequenceBounds[
           batch.itemBounds[item + 1]]
-      #expect(tokens.count == split.tokenCount(of: reference.sentence))
+      #expect(tokens.count == split.tokenCount(of: reference.index))
       #expect(batch.wordTokens[words].allSatisfy { tokens.contains(Int($0)) })
       // Labels were made from the first letter, which the scored token is the id of.
       for word in words {
@@ -119,7 +109,7 @@ private func splits() throws -> [Split] {
         #expect(batch.tokenIDs == parts.flatMap(\.tokenIDs))
         #expect(batch.positions == parts.flatMap(\.positions))
         #expect(batch.itemKeys == parts.flatMap(\.itemKeys))
-        #expect(batch.sentences == parts.flatMap(\.sentences))
+        #expect(batch.items == parts.flatMap(\.items))
         #expect(batch.wordLabels == parts.flatMap(\.wordLabels))
         var items = 0
         for (segment, part) in parts.enumerated() {
@@ -133,7 +123,7 @@ private func splits() throws -> [Split] {
 
   @Test func anEmptyShardIsAnEmptySegment() throws {
     let splits = try splits()
-    let step = [SentenceReference(language: 1, sentence: 3)]
+    let step = [ItemReference(language: 1, index: 3)]
     let batch = PackedBatch(
       step: step, assignment: Sharding.assign(costs: [1], shards: 3), shards: 0..<3, splits: splits)
     #expect(batch.segmentBounds == [0, 1, 1, 1])
@@ -156,7 +146,7 @@ private func splits() throws -> [Split] {
       #expect(tokens <= 60 || batch.count == 1)
       let packed = PackedBatch(sentences: batch, language: 4, of: split)
       #expect(packed.segmentBounds == [0, batch.count] && packed.tokenCount == tokens)
-      #expect(packed.sentences == batch.map { SentenceReference(language: 4, sentence: $0) })
+      #expect(packed.items == batch.map { ItemReference(language: 4, index: $0) })
     }
     for ranks in 1...plan.batches.count + 1 {
       let all = (0..<ranks).flatMap { Array(plan.batches(ofRank: $0, ranks: ranks)) }
@@ -169,10 +159,10 @@ private func splits() throws -> [Split] {
       seed: 1, stage: 0, sentenceCounts: splits.map(\.count), alpha: 0.5, stepSize: .sentences(16))
   }
 
-  private func costs(_ step: [SentenceReference], _ splits: [Split]) -> [Int] {
+  private func costs(_ step: [ItemReference], _ splits: [Split]) -> [Int] {
     step.map {
-      Sharding.cost(
-        ofSequences: splits[$0.language].windowLengths(of: $0.sentence), width: 384, inner: 1536)
+      // As an encoder's: linear in the tokens, and square in the length of a sequence.
+      splits[$0.language].windowLengths(of: $0.index).reduce(0) { $0 + 2304 * $1 + $1 * $1 }
     }
   }
 }

@@ -26,7 +26,7 @@ private func sampling(
       var drawn = [Int](repeating: 0, count: counts.count)
       for draw in plan.draws {
         drawn[draw.language] += 1
-        seen[draw.language][draw.sentence] += 1
+        seen[draw.language][draw.index] += 1
       }
       #expect(drawn == sampling.drawsPerEpoch)
       // One stream over all epochs: no sentence is a pass ahead of another.
@@ -53,9 +53,9 @@ private func sampling(
   }
 
   @Test func largestRemaindersAreServedFirst() {
-    #expect(StageSampling.apportion(10, by: [1, 1, 1]) == [4, 3, 3])
-    #expect(StageSampling.apportion(7, by: [0.5, 0.3, 0.2]) == [4, 2, 1])
-    #expect(StageSampling.apportion(2, by: [0, 1, 1, 1]) == [0, 1, 1, 0])
+    #expect(Apportionment.parts(of: 10, by: [1, 1, 1]) == [4, 3, 3])
+    #expect(Apportionment.parts(of: 7, by: [0.5, 0.3, 0.2]) == [4, 2, 1])
+    #expect(Apportionment.parts(of: 2, by: [0, 1, 1, 1]) == [0, 1, 1, 0])
   }
 
   @Test func stepsFollowFromSeedStageAndEpochAlone() {
@@ -72,10 +72,10 @@ private func sampling(
     // α = ½ over 9 and 1 sentences: 7.5 and 2.5 of 10 draws, so 8 and 2.
     let plan = EpochPlan(sampling(0.5, counts: [9, 1]), epoch: 2)
     #expect(plan.draws.map(\.language) == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0])
-    #expect(plan.draws.map(\.sentence) == [1, 5, 7, 2, 0, 0, 3, 8, 6, 1])
+    #expect(plan.draws.map(\.index) == [1, 5, 7, 2, 0, 0, 3, 8, 6, 1])
     let natural = EpochPlan(sampling(1, stage: 1, counts: [4, 3]), epoch: 5)
     #expect(natural.draws.map(\.language) == [0, 1, 0, 0, 1, 0, 1])
-    #expect(natural.draws.map(\.sentence) == [3, 2, 0, 2, 0, 1, 1])
+    #expect(natural.draws.map(\.index) == [3, 2, 0, 2, 0, 1, 1])
   }
 
   @Test func stepsHoldTheirNumberOfSentences() {
@@ -90,13 +90,13 @@ private func sampling(
     let plan = EpochPlan(sampling(0.5, stepSize: .tokens(50), tokenCounts: tokens), epoch: 1)
     #expect((0..<plan.stepCount).flatMap { plan[$0] } == plan.draws)
     let sizes = (0..<plan.stepCount).map { step in
-      plan[step].reduce(0) { $0 + Int(tokens[$1.language][$1.sentence]) }
+      plan[step].reduce(0) { $0 + Int(tokens[$1.language][$1.index]) }
     }
     for step in 0..<plan.stepCount {
       #expect(!plan[step].isEmpty)
       #expect(sizes[step] <= 50 || plan[step].count == 1)
       if step + 1 < plan.stepCount, let next = plan[step + 1].first {
-        #expect(sizes[step] + Int(tokens[next.language][next.sentence]) > 50)
+        #expect(sizes[step] + Int(tokens[next.language][next.index]) > 50)
       }
     }
   }
@@ -108,7 +108,7 @@ private func sampling(
     let sampling =
       bySentences
       ? sampling(0.5) : sampling(0.5, stepSize: .tokens(100), tokenCounts: tokens)
-    var steps: [[SentenceReference]] = []
+    var steps: [[ItemReference]] = []
     var places: [[Int]] = []
     for epoch in 0..<4 {
       let plan = EpochPlan(sampling, epoch: epoch)

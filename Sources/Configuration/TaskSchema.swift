@@ -1,0 +1,246 @@
+/// What a task says of itself before any data is read: its name, its own keys, its metrics, what its stages need and
+/// what they leave for later ones.
+public struct TaskSchema: Sendable {
+  /// What `task:` calls it: `token-classification`.
+  public let name: String
+  /// What it does, in one sentence.
+  public let summary: String
+  /// What a stage of it leaves in its directory.
+  public let makes: Set<Artifact>
+  /// What stages are chosen and reported by, the default first; none of a task that trains nothing.
+  public let metrics: [TaskMetric]
+  /// What of the run's keys its stages start from.
+  public let needs: Set<Need>
+  /// What other stages may give to one of it.
+  public let takes: Set<Input>
+  /// Which keys of `languages.CODE` it reads beside `train`, `dev` and `test`.
+  public let languageKeys: Set<String>
+  /// Its own keys, which the run or any stage of the task may have.
+  public let keys: [ConfigKey]
+  /// Reads the keys of a stage; see ``OwnKeys``.
+  let options: @Sendable (OwnKeys) throws(ConfigError) -> any TaskOptions
+  /// Options as lines of YAML, by key.
+  let lines: @Sendable (any TaskOptions) -> [(name: String, value: String)]
+  /// Other programs' names of its keys: theirs, ours.
+  let otherNames: [(String, String)]
+
+  /// What a run gives to stages that start from an encoder: `init` or `model`, and a tokenizer.
+  public enum Need: Sendable { case encoder, tokenizer }
+
+  /// A key by which a stage names earlier ones, beside `init`.
+  public enum Input: String, Sendable, CaseIterable { case train, teachers }
+
+  /// - Parameters:
+  ///   - options: The task's own keys and their values.
+  ///   - metrics: Empty for a task that makes data and trains nothing.
+  public init<Options: TaskOptions>(
+    name: String, summary: String, options: Options.Type, makes: Set<Artifact>,
+    metrics: [TaskMetric] = [], needs: Set<Need> = [], takes: Set<Input> = [],
+    languageKeys: Set<String> = []
+  ) {
+    self.name = name
+    self.summary = summary
+    self.makes = makes
+    self.metrics = metrics
+    self.needs = needs
+    self.takes = takes
+    self.languageKeys = languageKeys
+    keys = Options.keys.map(\.key)
+    otherNames = Options.keys.flatMap { key in key.otherNames.map { ($0, key.key.name) } }
+    self.options = { own throws(ConfigError) in
+      var options = Options()
+      for key in Options.keys {
+        if let value = own.values[key.key.name] {
+          try key.read(value.node, own.path(value, key.key.name), &options)
+        }
+      }
+      try options.check(own)
+      return options
+    }
+    lines = { erased in
+      guard let options = erased as? Options else {
+        preconditionFailure("options of another task than \(name)")
+      }
+      return Options.keys.compactMap { key in key.show(options).map { (key.key.name, $0) } }
+    }
+  }
+
+  /// Whether its stages train, and do not only make data.
+  public var trains: Bool { makes.contains(.model) }
+}
+
+/// What a stage leaves in its directory for later stages to name.
+public struct Artifact: Sendable, Hashable {
+  /// With its article: `a model`.
+  public let words: String
+
+  public init(_ words: String) { self.words = words }
+
+  /// `STAGE/model`, which `init` and `teachers` name.
+  public static let model = Artifact("a model")
+  /// `STAGE/corpus`: a tagged file a language, which `train` names.
+  public static let corpus = Artifact("a corpus")
+}
+
+/// A score by which checkpoints are chosen and runs are compared.
+public struct TaskMetric: Sendable, Equatable {
+  /// How `metric_for_best_model` spells it: `macro_f1`.
+  public var name: String
+  /// Which score of a language it is the mean of: `f1`.
+  public var score: String
+  public var moreIsBetter: Bool
+  /// What it is called in the lines of an evaluation: `F1`.
+  public var title: String
+  public var format: Format
+  /// What a table of results shows of each language.
+  public var table: Column
+
+  /// How a number is printed.
+  public enum Format: Sendable, Equatable {
+    /// A share as per cent with two decimals.
+    case percent
+    case decimals(Int)
+  }
+
+  /// A column of a table: `test F1`.
+  public struct Column: Sendable, Equatable {
+    public var heading: String
+    public var part: ScoredPart
+    public var score: String
+    public var format: Format
+
+    public init(_ heading: String, of part: ScoredPart, score: String, format: Format) {
+      self.heading = heading
+      self.part = part
+      self.score = score
+      self.format = format
+    }
+  }
+
+  public init(
+    name: String, score: String, moreIsBetter: Bool, title: String, format: Format, table: Column
+  ) {
+    self.name = name
+    self.score = score
+    self.moreIsBetter = moreIsBetter
+    self.title = title
+    self.format = format
+    self.table = table
+  }
+
+  /// The metric's name in the log, behind `eval_`.
+  public var logName: String {
+    name.hasPrefix("eval_") ? String(name.dropFirst("eval_".count)) : name
+  }
+}
+
+/// A part of a language's data that is scored.
+public enum ScoredPart: String, Sendable { case dev, test }
+
+/// The values of a task's own keys in one stage: a struct with a member for each key.
+public protocol TaskOptions: Sendable, Equatable, Encodable {
+  static var keys: [TaskKey<Self>] { get }
+  /// The defaults.
+  init()
+  /// Refuses values that do not fit together, or do not fit the run.
+  ///
+  /// - Throws: ``ConfigError`` at the place of a key; see ``OwnKeys/error(at:_:)``.
+  func check(_ own: OwnKeys) throws(ConfigError)
+}
+
+extension TaskOptions {
+  public func check(_ own: OwnKeys) throws(ConfigError) {}
+
+  /// Whether the other options are of the same task and equal.
+  func isEqual(to other: any TaskOptions) -> Bool { (other as? Self) == self }
+}
+
+/// The options of a task without keys of its own.
+public struct NoOptions: TaskOptions {
+  public static let keys: [TaskKey<NoOptions>] = []
+  public init() {}
+}
+
+/// The keys that a stage's task has in the file, in the stage or, where the stage is silent, in the run.
+public struct OwnKeys: Sendable {
+  struct Value: Sendable {
+    var node: YAMLNode
+    /// Whether the stage itself has it.
+    var isOfStage: Bool
+  }
+  var values: [String: Value] = [:]
+  /// Of the stage in the file, `stages.0`; empty for the one stage of a file without `stages`.
+  var stageKey: String
+  /// Of the stage.
+  var stagePlace: Place
+  /// ` (in stage 'x')`, or nothing.
+  var suffix: String
+  /// The stage, but for its options, and the run, but for its stages.
+  public var stage: Stage
+  public var run: RunConfiguration
+
+  func path(_ value: Value, _ name: String) -> String {
+    value.isOfStage && !stageKey.isEmpty ? "\(stageKey).\(name)" : name
+  }
+
+  /// Whether the file has a key.
+  public func has(_ key: String) -> Bool { values[key] != nil }
+
+  /// An error at the place of a key, or at the stage's where the file does not have the key.
+  ///
+  /// - Parameter message: Begins with the key that is wrong.
+  public func error(at key: String, _ message: String) -> ConfigError {
+    ConfigError(values[key]?.node.place ?? stagePlace, message + suffix)
+  }
+}
+
+/// One of a task's own keys: how it is read into the task's options, and how the reference describes it.
+public struct TaskKey<Options>: Sendable {
+  let key: ConfigKey
+  let otherNames: [String]
+  let read: @Sendable (YAMLNode, String, inout Options) throws(ConfigError) -> Void
+  let show: @Sendable (Options) -> String?
+
+  /// A key that always has a value; its default is that of the options.
+  ///
+  /// - Parameter requirement: What the value must be beside its type: `.inside(0...1)`.
+  public init<Value: WritableConfigValue>(
+    _ name: String, _ path: WritableKeyPath<Options, Value> & Sendable,
+    must requirement: Requirement<Value>? = nil, otherNames: [String] = [], _ help: String
+  ) where Options: TaskOptions {
+    key = ConfigKey(
+      name: name, kind: Value.kind, defaultText: Options()[keyPath: path].yaml, help: help)
+    self.otherNames = otherNames
+    read = { node, key, options throws(ConfigError) in
+      options[keyPath: path] = try Value.read(node, key: key, requirement)
+    }
+    show = { $0[keyPath: path].yaml }
+  }
+
+  /// A key that may be absent; `default` says what that means.
+  public init<Value: WritableConfigValue>(
+    _ name: String, _ path: WritableKeyPath<Options, Value?> & Sendable,
+    must requirement: Requirement<Value>? = nil, default defaultText: String,
+    otherNames: [String] = [], _ help: String
+  ) {
+    key = ConfigKey(name: name, kind: Value.kind, defaultText: defaultText, help: help)
+    self.otherNames = otherNames
+    read = { node, key, options throws(ConfigError) in
+      options[keyPath: path] = try Value.read(node, key: key, requirement)
+    }
+    show = { $0[keyPath: path]?.yaml }
+  }
+}
+
+extension ConfigValue {
+  /// Reads a value and checks what it must fulfil beyond its type.
+  static func read(
+    _ node: YAMLNode, key: String, _ requirement: Requirement<Self>?
+  ) throws(ConfigError) -> Self {
+    let value = try read(node, key: key)
+    if let requirement, !requirement.holds(value) {
+      throw ConfigError(node.place, "\(key): must be \(requirement.text), found \(node.found)")
+    }
+    return value
+  }
+}

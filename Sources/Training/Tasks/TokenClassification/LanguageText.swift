@@ -1,0 +1,42 @@
+import Configuration
+import Corpus
+import Tokenizers
+
+/// The files of one language, read and not yet encoded.
+struct LanguageText: Sendable {
+  let code: String
+  let train: TaggedText?
+  let dev: TaggedText?
+  let test: TaggedText?
+
+  /// - Parameter train: The files that are trained on.
+  init(
+    _ language: RunConfiguration.Language, train files: [String], columns: ColumnChoice
+  ) throws {
+    code = language.code
+    train =
+      files.isEmpty
+      ? nil
+      : try TaggedText(reading: files, columns: columns, maxSentences: language.maxSentences)
+    dev = language.dev.isEmpty ? nil : try TaggedText(reading: language.dev, columns: columns)
+    test = language.test.isEmpty ? nil : try TaggedText(reading: language.test, columns: columns)
+  }
+
+  var reports: [TagReport] { [train, dev, test].compactMap(\.self).flatMap(\.reports) }
+
+  /// The labels of what is trained on; of a language that nothing trains, those of dev and test.
+  var labels: LabelSet {
+    LabelSet(of: train?.sentences ?? (dev?.sentences ?? []) + (test?.sentences ?? []))
+  }
+
+  func encoded(
+    labels: LabelSet, tokenizer: any Tokenizer, shape: WindowShape
+  ) throws -> LanguageCorpus {
+    func split(_ text: TaggedText) throws -> Split {
+      try Split(text.sentences, labels: labels, tokenizer: tokenizer, shape: shape)
+    }
+    return LanguageCorpus(
+      code: code, labels: labels, train: try train.map(split), dev: try dev.map(split),
+      test: try test.map(split))
+  }
+}

@@ -1,0 +1,204 @@
+import Checkpoints
+public import Collectives
+public import Configuration
+public import Corpus
+public import Files
+public import Model
+public import Tensors
+
+/// Labels for words: sentences with tags, encoded for a model with one head or one a language.
+public struct TokenClassificationTask: TrainingTask {
+  public static let schema = TaskSchema(
+    name: "token-classification", summary: "Labels for words: named entities and the like.",
+    options: TaggingOptions.self, makes: [.model],
+    metrics: [
+      TaskMetric(
+        name: "macro_f1", score: "f1", moreIsBetter: true, title: "F1", format: .percent,
+        table: .init("test F1", of: .test, score: "f1", format: .percent))
+    ], needs: [.encoder, .tokenizer], takes: [.train], languageKeys: ["max_sentences"])
+
+  public static var benches: [any StepBench.Type] { [TaggingBench.self] }
+
+  public static func loaded(_ checkpoint: StoredCheckpoint) throws -> (any Predictor)? {
+    try LoadedTagger(checkpoint)
+  }
+
+  /// The corpora and label sets of a run, which its stages share.
+  private struct Data: Sendable {
+    var corpora: [LanguageCorpus]
+    /// Of each head.
+    var labels: [LabelSet]
+    /// The files that each language is trained on.
+    var trainFiles: [[String]]
+  }
+
+  private let setup: StageSetup
+  private let options: TaggingOptions
+  private let start: EncoderStart
+  private let data: Data
+  private let classifier: TokenClassifier
+  public let method: TokenClassification
+  private let tagger: Tagger
+
+  /// Reads all files of the languages, and reports their tags.
+  public init(_ setup: StageSetup) throws {
+    self.setup = setup
+    options = setup.options()
+    start = try EncoderStart(setup)
+    let options = options
+    data = try Self.data(setup, options, start)
+    var encoder = start.encoder
+    if let rate = options.classifierDropout { encoder.classifierDropout = Float(rate) }
+    classifier = TokenClassifier(
+      encoder, head: options.head,
+      languages: data.labels.count == 1 ? [] : data.corpora.map(\.code),
+      labelCounts: data.labels.map(\.count))
+    let heads = classifier.heads
+    method = TokenClassification(
+      model: classifier,
+      headOfLanguage: data.corpora.indices.map { heads.count == 1 ? 0 : $0 },
+      labelSmoothing: Float(options.labelSmoothingFactor))
+    tagger = Tagger(
+      method: method, labels: data.labels, workspace: setup.workspace,
+      tokensPerBatch: setup.stage.training.evalTokensPerBatch)
+  }
+
+  private static func data(
+    _ setup: StageSetup, _ options: TaggingOptions, _ start: EncoderStart
+  ) throws -> Data {
+    let languages = setup.configuration.languages
+    let window = WindowShape(
+      maxLength: start.maxLength, overlap: options.overlap(windowLength: start.maxLength))
+    let files = try languages.map { try setup.trainingFiles(of: $0) }
+    let key = "\(languages)\n\(files)\n\(options)\n\(start.tokenizerPath)\n\(window)"
+    return try setup.shared.value(schema.name, key: key) {
+      setup.communicator.activity.begin("reading data")
+      let texts = try zip(languages, files).map { language, files in
+        try LanguageText(language, train: files, columns: options.columns)
+      }
+      for report in texts.flatMap(\.reports) { setup.reporter.line("\(report)") }
+      let sets = options.labels.labelSets(texts.map(\.labels))
+      var corpora: [LanguageCorpus] = []
+      for (text, set) in zip(texts, sets) {
+        corpora.append(try text.encoded(labels: set, tokenizer: start.tokenizer, shape: window))
+      }
+      return Data(
+        corpora: corpora, labels: options.labels == .union ? [sets[0]] : sets, trainFiles: files)
+    }
+  }
+
+  public var fingerprints: [String] { data.corpora.flatMap(\.fingerprints) }
+
+  public func dataFacts() throws -> JSONValue {
+    var facts = JSONObject()
+    for ((language, corpus), trained) in zip(
+      zip(setup.configuration.languages, data.corpora), data.trainFiles)
+    {
+      var splits = JSONObject()
+      for (name, files, split) in [
+        ("train", trained, corpus.train), ("dev", language.dev, corpus.dev),
+        ("test", language.test, corpus.test),
+      ] {
+        guard let facts = split?.facts else { continue }
+        splits[name] = [
+          "files": try DataFiles.hashes(files), "sentences": .init(facts.sentences),
+          "words": .init(facts.words), "tokens": .init(facts.tokens),
+        ]
+      }
+      facts[language.code] = .object(splits)
+    }
+    return .object(facts)
+  }
+
+  // MARK: Training
+
+  public var network: any Network { classifier }
+
+  public var feed: SentenceFeed { SentenceFeed(sampling, data.corpora) }
+
+  /// How the stage draws its sentences: languages that it does not train have none.
+  private var sampling: StageSampling {
+    let training = setup.stage.training
+    let counts = data.corpora.map { corpus in
+      setup.stage.languages.contains(corpus.code) ? corpus.train?.count ?? 0 : 0
+    }
+    let size: StageSampling.StepSize
+    var tokenCounts: [[Int32]] = []
+    switch training.stepSize {
+    case .sentences(let count): size = .sentences(count)
+    case .tokens(let count):
+      size = .tokens(count)
+      tokenCounts = zip(counts, data.corpora).map { count, corpus in
+        count == 0 ? [] : corpus.train?.tokenCounts ?? []
+      }
+    }
+    return StageSampling(
+      seed: setup.seed, stage: setup.stage.randomKey,
+      sentenceCounts: counts, alpha: training.samplingAlpha, stepSize: size,
+      tokenCounts: tokenCounts)
+  }
+
+  public func problem(in batch: PackedBatch) -> (message: String, item: Int?)? {
+    batch.problem(
+      classifier.limits,
+      labelCounts: method.headOfLanguage.map { classifier.heads[$0].labelCount })
+  }
+
+  // MARK: Scores
+
+  public func scores(
+    _ part: ScoredPart, ofLanguages languages: [Int], _ parameters: ParameterSet,
+    over communicator: any Communicator
+  ) throws -> [[String: Double]?] {
+    try languages.map { language in
+      let corpus = data.corpora[language]
+      guard let split = part == .dev ? corpus.dev : corpus.test else { return nil }
+      let counts = try tagger.evaluate(
+        split, language: language, parameters: parameters, over: communicator)
+      let rates = SpanScores(counts[0]).micro
+      return [
+        "precision": rates.precision, "recall": rates.recall, "f1": rates.f1,
+        "entities": Double(counts[0].overall.gold),
+      ]
+    }
+  }
+
+  public func words(_ score: StageResult.Score) -> String {
+    let percent = TaskMetric.Format.percent.text
+    return "F1 \(percent(score["f1"])) (precision \(percent(score["precision"])), "
+      + "recall \(percent(score["recall"])), \(Int(score["entities"])) entities)"
+  }
+
+  // MARK: Files
+
+  /// As seqeval's users know them.
+  public func manifestName(ofScore name: String) -> String {
+    switch name {
+    case "precision", "recall", "f1": "overall_\(name)"
+    case "entities": "number"
+    default: name
+    }
+  }
+
+  public var facts: JSONObject {
+    var facts = JSONObject()
+    facts["head"] = .init(options.head.rawValue)
+    facts["head_languages"] = .array(classifier.headLanguages.map { .init($0) })
+    facts["labels"] = .array(data.labels.map { .array($0.labels.map { .init($0) }) })
+    facts["window"] = [
+      "max_length": .init(start.maxLength),
+      "stride": .init(options.overlap(windowLength: start.maxLength)),
+    ]
+    return facts
+  }
+
+  public var modelFiles: ModelFileWriter {
+    let labels =
+      data.labels.count == 1 ? data.labels[0].labels : LabelSet(union: data.labels).labels
+    let (start, encoder) = (start, classifier.configuration)
+    return { (directory, type) throws(FileError) in
+      try start.writeFiles(
+        into: directory, of: encoder, as: "ForTokenClassification", labels: labels, weights: type)
+    }
+  }
+}
