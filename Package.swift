@@ -79,6 +79,13 @@ let package = Package(
       name: "TestSupport", dependencies: ["Determinism", "CZlib", "CZstd"],
       path: "Tests/TestSupport",
       swiftSettings: strict),
+    // The program with a task that nothing in Sources knows.
+    .executableTarget(
+      name: "isogloss-foreign",
+      dependencies: [
+        "Commands", "Training", "Model", "Tensors", "Corpus", "Collectives", "Checkpoints",
+        "Files", "Configuration", "Determinism",
+      ], path: "Tests/ForeignTask", swiftSettings: strict),
     tests("DeterminismTests", ["Determinism"]),
     tests("KernelsTests", ["CKernels", "Determinism"]),
     tests(

@@ -242,6 +242,11 @@ extension RunConfiguration.Language {
     train = try files(member.value.train, "train")
     dev = try files(member.value.dev, "dev")
     test = try files(member.value.test, "test")
+    guard !(train + dev + test).isEmpty else {
+      throw ConfigError(
+        member.value.train?.place ?? member.name.place,
+        "languages.\(code): has no files; give train, dev or test")
+    }
     maxSentences = member.value.maxSentences?.value
   }
 }

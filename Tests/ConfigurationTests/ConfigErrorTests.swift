@@ -86,8 +86,19 @@ private let wrongSums: [WrongFile] = [
   line(1, "seed: 1", "c.yaml:1:1: init or model is missing"),
   line(6, "seed: 1", "c.yaml:1:1: per_step_sentences or per_step_tokens is missing"),
   line(9, "seed: 1", "c.yaml:1:1: output_dir is missing"),
-  line(3, "  en: {dev: [a]}", "c.yaml:3:3: languages.en.train is missing: at least one file"),
-  line(3, "  en: {train: []}", "c.yaml:3:15: languages.en.train is missing: at least one file"),
+  line(3, "  en: {train: []}", "c.yaml:3:15: languages.en: has no files; give train, dev or test"),
+  after(
+    "stages: [{name: a, languages: [fr]}]\nlanguages.x: 1\n",
+    "c.yaml:11:1: unknown key 'languages.x'"),
+  WrongFile(
+    """
+    init: a
+    languages: {en: {train: [a], dev: [b]}, de: {dev: [c]}}
+    output_dir: d
+    per_step_sentences: 3
+    stages: [{name: a, languages: [de]}]
+    """,
+    "c.yaml:2:41: languages.de.train is missing: at least one file, since stage 'a' trains on it"),
   line(3, "  e/n: {train: [a]}", "c.yaml:3:3: 'e/n' is no language code"),
   line(
     3, "  en: {train: [a], dev: [./a]}",
@@ -157,11 +168,12 @@ private let wrongStages: [WrongFile] = [
     "stages: [{name: 'a {language}'}]\n",
     "c.yaml:10:17: stages.0.name: {language} stands for nothing here; add each: language"),
   after(
-    "stages: [{name: 'a {lang}'}]\n", "c.yaml:10:17: stages.0.name: braces are for {language} alone"
+    "stages: [{name: 'a {lang}'}]\n",
+    "c.yaml:10:17: stages.0.name: braces are for {language} and {seed} alone"
   ),
   after(
     "stages: [{name: a, init: b}, {name: b}]\n",
-    "c.yaml:10:26: stages.0.init: 'b' is no earlier stage; there is no earlier stage"),
+    "c.yaml:10:26: stages.0.init: stage 'b' comes later; list it before 'a'"),
   after(
     "stages: [{name: polyglot}, {name: b, init: poliglot}]\n",
     "c.yaml:10:44: stages.1.init: 'poliglot' is no earlier stage; did you mean 'polyglot'?"),
@@ -187,7 +199,8 @@ private let wrongStages: [WrongFile] = [
     "stages: [{name: x, eval_steps: 3}]\n",
     "c.yaml:10:32: eval_steps: is used only with eval_strategy: steps (in stage 'x')"),
   after(
-    "stages: [{name: x, seed: 3}]\n", "c.yaml:10:20: unknown key 'seed' in stages.0; known: na"),
+    "stages: [{name: x, seed: 3}]\n",
+    "c.yaml:10:20: unknown key 'seed' in stages.0; did you mean 'seeds'?"),
 ]
 
 /// A configuration from a shape; the shape is line 2.

@@ -24,6 +24,6 @@ import Testing
       #expect(words.map(\.words) == text.sentences.map(\.words), "\(path)")
       files += 1
     }
-    #expect(files == 24)
+    #expect(files >= 24)
   }
 }
