@@ -1,11 +1,6 @@
 internal import CKernels
 internal import COpenBLAS
 
-/// What the factors of the large products are rounded to. Sums, and all else, are fp32.
-public enum Precision: String, Sendable, Codable, CaseIterable {
-  case fp32, bf16
-}
-
 /// The left side of a product: rows of a space.
 @safe enum RowFactor {
   /// Dense rows.
@@ -285,16 +280,5 @@ extension Tape {
         }
       }
     }
-  }
-}
-
-extension Range<Int> {
-  /// How many parts of at most `length` make the range.
-  package func partCount(of length: Int) -> Int { (count + length - 1) / length }
-
-  /// The part of that index.
-  package func part(_ index: Int, of length: Int) -> Range<Int> {
-    let start = lowerBound + index * length
-    return start..<Swift.min(start + length, upperBound)
   }
 }

@@ -114,15 +114,3 @@ public final class Profile {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 }
-
-extension Workspace {
-  /// Runs `body`, measured under `name` if the workspace has a profile.
-  public func measured<Result, Failure: Error>(
-    _ name: @autoclosure () -> String, flops: Double = 0, isRounded: Bool = false,
-    bytes: Double = 0, _ body: () throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    guard let profile else { return try body() }
-    return try profile.measure(
-      name(), flops: flops, isRounded: isRounded, bytes: bytes, body)
-  }
-}

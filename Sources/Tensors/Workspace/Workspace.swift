@@ -93,6 +93,18 @@ internal import COpenBLAS
   }
 }
 
+extension Workspace {
+  /// Runs `body`, measured under `name` if the workspace has a profile.
+  public func measured<Result, Failure: Error>(
+    _ name: @autoclosure () -> String, flops: Double = 0, isRounded: Bool = false,
+    bytes: Double = 0, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    guard let profile else { return try body() }
+    return try profile.measure(
+      name(), flops: flops, isRounded: isRounded, bytes: bytes, body)
+  }
+}
+
 /// The memory of a step: handed out in order, given back all at once, kept for the next step.
 ///
 /// It lies in a few ranges of addresses, each as long as those before it together. Pages that no step has used cost nothing,
