@@ -1,4 +1,3 @@
-import Glibc
 import Synchronization
 
 /// The group of one rank: every collective is the identity, and MPI is never started.
@@ -67,10 +66,4 @@ public final class SingleRank: Communicator {
   public func splitByMachine() -> any Communicator { SingleRank(settings: settings) }
 
   public func abort(code: Int32) -> Never { endProcess(code: code) }
-}
-
-/// Writes what is buffered and ends this process at once, whatever its other threads do.
-func endProcess(code: Int32) -> Never {
-  fflush(nil)
-  _exit(code)
 }
