@@ -19,11 +19,11 @@ public struct CheckpointLineage: Sendable, Equatable {
     }
   }
 
-  private static let factNames = ["program_version", "stage", "weight_hash"]
+  static let factNames = ["program_version", "stage", "weight_hash"]
   // What strangers write is cut to these.
-  private static let countLimit = 1000
-  private static let parentLimit = 100
-  private static let textLimit = 200
+  static let countLimit = 1000
+  static let parentLimit = 100
+  static let textLimit = 200
 
   /// The identities of those that this checkpoint was made of: one, or several that were merged.
   public private(set) var parents: [String] = []
@@ -33,48 +33,9 @@ public struct CheckpointLineage: Sendable, Equatable {
   /// A checkpoint that comes from nothing.
   public init() {}
 
-  /// A checkpoint made of those in `directories`.
-  ///
-  /// Cost: a directory without a manifest is hashed.
-  ///
-  /// - Parameter hashThreads: How many files and tensors are hashed at once; nil for as many as there are processors.
-  public init(of directories: [String], hashThreads: Int? = nil) throws(FileError) {
-    var known: Set<String> = []
-    for directory in directories.prefix(Self.parentLimit) {
-      let (ancestor, lineage) = try Self.ancestor(directory, hashThreads: hashThreads)
-      parents.append(ancestor.identity)
-      for found in [ancestor] + lineage.ancestors where known.insert(found.identity).inserted {
-        guard ancestors.count < Self.countLimit else { break }
-        ancestors.append(found)
-      }
-    }
-  }
-
-  private static func ancestor(
-    _ directory: String, hashThreads: Int?
-  ) throws(FileError) -> (Ancestor, CheckpointLineage) {
-    var name = SiblingName.name(ofDirectory: directory)
-    // A run's models are all called so: the stage says which it is.
-    if ["model", "best"].contains(name) {
-      name = SiblingName.name(ofDirectory: directory + "/..") + "/" + name
-    }
-    guard FileKind.of(directory + "/" + CheckpointManifest.fileName) == .file else {
-      let identity = try DirectoryPieces(hashing: directory, threads: hashThreads).recipe.identity
-      return (Ancestor(name: name, identity: identity, parents: [], facts: []), .init())
-    }
-    let bytes = try CheckpointManifest.bytes(directory: directory)
-    let manifest = try CheckpointManifest(
-      parsing: bytes, path: directory + "/" + CheckpointManifest.fileName)
-    let lineage = manifest.lineage
-    let facts = Self.factNames.compactMap { key in
-      (key == "program_version" ? manifest.programVersion : manifest.facts[key]?.string)
-        .map { (key, printable($0, limit: textLimit)) }
-    }
-    return (
-      Ancestor(
-        name: name, identity: SHA256.digest(bytes), parents: lineage.parents, facts: facts),
-      lineage
-    )
+  init(parents: [String], ancestors: [Ancestor]) {
+    self.parents = parents
+    self.ancestors = ancestors
   }
 
   /// Reads the lineage among the facts of a manifest; what cannot be read is left out.
@@ -82,7 +43,7 @@ public struct CheckpointLineage: Sendable, Equatable {
     parents = Self.identities(facts["parents"])
     for item in (facts["ancestors"]?.array ?? []).prefix(Self.countLimit) {
       guard let name = item["name"]?.string, let identity = item["identity"]?.string,
-        Recipe.isHash(identity)
+        CheckpointManifest.isHash(identity)
       else { continue }
       let facts = Self.factNames.compactMap { key in
         item[key]?.string.map { (key, printable($0, limit: Self.textLimit)) }
@@ -95,7 +56,7 @@ public struct CheckpointLineage: Sendable, Equatable {
   }
 
   private static func identities(_ value: JSONValue?) -> [String] {
-    (value?.array ?? []).prefix(parentLimit).compactMap(\.string).filter(Recipe.isHash)
+    (value?.array ?? []).prefix(parentLimit).compactMap(\.string).filter(CheckpointManifest.isHash)
   }
 
   /// Writes the lineage down among the facts of a manifest.

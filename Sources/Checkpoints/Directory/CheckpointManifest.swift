@@ -44,6 +44,9 @@ public struct CheckpointManifest: Sendable, Equatable {
     self.facts = facts
   }
 
+  /// Whether a text is a SHA-256 as manifests have it: 64 hexadecimal digits.
+  static func isHash(_ text: String) -> Bool { Hexadecimal.bytes(text)?.count == 32 }
+
   /// Reads the manifest in `directory`.
   ///
   /// - Throws: ``FileError``: `missing` when there is none, `data` with the key that is wrong.

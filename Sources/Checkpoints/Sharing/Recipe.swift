@@ -88,12 +88,12 @@ package struct Recipe: Sendable, Equatable {
       guard PlainPath.isRelative(member.name) else {
         throw wrong(member.name, "is not the name of a file within the directory")
       }
-      guard let hash = member.value["sha256"]?.string, Self.isHash(hash),
+      guard let hash = member.value["sha256"]?.string, CheckpointManifest.isHash(hash),
         let items = member.value["pieces"]?.array
       else { throw wrong(member.name, "needs a sha256 and pieces") }
       var pieces: [Piece] = []
       for item in items {
-        guard let hash = item["sha256"]?.string, Self.isHash(hash),
+        guard let hash = item["sha256"]?.string, CheckpointManifest.isHash(hash),
           let count = item["size"]?.int, count > 0, let width = item["width"]?.int,
           [1, 2, 4, 8].contains(width)
         else { throw wrong(member.name, "has a piece without sha256, size and width") }
@@ -113,13 +113,11 @@ package struct Recipe: Sendable, Equatable {
     }
     if let parent = root["parent"], parent != .null {
       guard let name = parent["name"]?.string, let identity = parent["identity"]?.string,
-        Self.isHash(identity)
+        CheckpointManifest.isHash(identity)
       else { throw wrong("parent", "has no name, or no SHA-256") }
       self.parent = Parent(name: name, identity: identity)
     }
   }
-
-  static func isHash(_ text: String) -> Bool { Hexadecimal.bytes(text)?.count == 32 }
 
   var text: String {
     var list = JSONObject()
