@@ -8,6 +8,7 @@ import Testing
   private static let facts: JSONValue = [
     "languages": ["en", "ru"], "labels": [["O", "B-PER"]], "stage": "fine-tune",
     "weight_hash": "1a2b", "seed": 7,
+    "card": ["model": "A token classifier", "pipeline_tag": "token-classification"],
     "scores": [
       ["split": "test", "language": "en", "overall_f1": .number("0.83251"), "number": 92],
       ["split": "test", "language": "ru", "overall_f1": .number("0.5")],
@@ -28,6 +29,23 @@ import Testing
     ] {
       #expect(text.contains(line), "\(line)")
     }
+  }
+
+  @Test func aModelOfAnotherLibraryHasItsOwnMetric() {
+    let text = ModelCard(
+      name: "x",
+      facts: [
+        "card": ["model": "A hashed tagger", "score": "accuracy", "title": "accuracy"],
+        "scores": [["split": "test", "language": "en", "accuracy": .number("0.5"), "words": 9]],
+      ]
+    ).text()
+    for line in [
+      "library_name: isogloss", "tags: [\"isogloss\"]", "A hashed tagger, trained with",
+      "| en | test | 0.500 |",
+    ] {
+      #expect(text.contains(line), "\(line)")
+    }
+    #expect(!text.contains("pipeline_tag"))
   }
 
   @Test func aRewriteKeepsWhatPeopleWrote() {

@@ -130,6 +130,7 @@ struct HashedTask: TrainingTask {
   var facts: JSONObject {
     var facts = JSONObject()
     facts["labels"] = .array(labels.labels.map { .init($0) })
+    facts["card"] = ["model": "A tagger of hashed words"]
     return facts
   }
 

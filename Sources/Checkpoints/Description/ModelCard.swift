@@ -65,17 +65,27 @@ public struct ModelCard: Sendable {
 
   // MARK: Front matter
 
-  private var isTagger: Bool { facts["labels"] != nil }
-  private var task: String { isTagger ? "token-classification" : "fill-mask" }
+  /// The Hub's name for what the model does; nil of a model that `transformers` does not load. Manifests of earlier versions
+  /// do not say it.
+  private var task: String? {
+    if let card = facts["card"] { return card["pipeline_tag"]?.string }
+    return facts["labels"] == nil ? "fill-mask" : facts["config"]?["task"]?.string
+  }
+
+  /// What the model is, with its article.
+  private var kind: String {
+    facts["card"]?["model"]?.string
+      ?? (facts["labels"] == nil ? "A masked language model" : "A token classifier")
+  }
   private var codes: [String] { facts["languages"]?.array?.compactMap(\.string) ?? [] }
   private var scores: [JSONValue] { facts["scores"]?.array ?? [] }
 
   private var frontMatter: [(key: String, value: String)] {
     var keys: [(String, String)] = []
     if !codes.isEmpty { keys.append(("language", list(codes))) }
-    keys.append(("library_name", "transformers"))
-    keys.append(("pipeline_tag", task))
-    keys.append(("tags", list(["isogloss", task])))
+    keys.append(("library_name", task == nil ? "isogloss" : "transformers"))
+    if let task { keys.append(("pipeline_tag", task)) }
+    keys.append(("tags", list(["isogloss"] + (task.map { [$0] } ?? []))))
     if let parent = CheckpointLineage(facts: facts).ancestors.first {
       keys.append(("base_model", quoted(parent.name)))
     }
@@ -95,7 +105,7 @@ public struct ModelCard: Sendable {
       guard let split = score["split"]?.string, let language = score["language"]?.string else {
         return nil
       }
-      let metrics = Self.metrics.compactMap { key, type, title in
+      let metrics = self.metrics.compactMap { key, type, title in
         score[key]?.double.map {
           "    - type: \(type)\n      value: \($0)\n      name: \(quoted(title))"
         }
@@ -103,7 +113,7 @@ public struct ModelCard: Sendable {
       if metrics.isEmpty { return nil }
       return """
           - task:
-              type: \(task)
+              type: \(task ?? "other")
             dataset:
               type: \(quoted(dataset(language, split)))
               name: \(quoted(dataset(language, split)))
@@ -115,7 +125,15 @@ public struct ModelCard: Sendable {
     }
   }
 
-  private static let metrics: [(key: String, type: String, title: String)] = [
+  /// What tables show: what this program's users know, and the metric by which the model was chosen.
+  private var metrics: [(key: String, type: String, title: String)] {
+    guard let key = facts["card"]?["score"]?.string,
+      !Self.knownMetrics.contains(where: { $0.key == key })
+    else { return Self.knownMetrics }
+    return Self.knownMetrics + [(key, key, facts["card"]?["title"]?.string ?? key)]
+  }
+
+  private static let knownMetrics: [(key: String, type: String, title: String)] = [
     ("overall_f1", "f1", "F1 (micro, exact spans)"),
     ("overall_precision", "precision", "Precision"), ("overall_recall", "recall", "Recall"),
     ("loss", "loss", "Cross-entropy of masked tokens"), ("perplexity", "perplexity", "Perplexity"),
@@ -134,9 +152,7 @@ public struct ModelCard: Sendable {
     var parts: [String] = []
     let languages = codes.isEmpty ? "" : " in \(codes.map(plain).joined(separator: ", "))"
     parts.append(
-      isTagger
-        ? "A token classifier\(languages), trained with Isogloss."
-        : "A masked language model\(languages), trained with Isogloss.")
+      "\(plain(kind))\(languages), trained with Isogloss.")
     if let table = scoreTable { parts.append("## Scores\n\n" + table) }
     if let table = dataTable { parts.append("## Training data\n\n" + table) }
     if let text = training { parts.append("## How it was trained\n\n" + text) }
@@ -150,7 +166,7 @@ public struct ModelCard: Sendable {
   }
 
   private var scoreTable: String? {
-    let columns = Self.metrics.filter { metric in
+    let columns = metrics.filter { metric in
       scores.contains { $0[metric.key]?.double != nil }
     }
     if columns.isEmpty { return nil }

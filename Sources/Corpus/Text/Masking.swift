@@ -38,7 +38,8 @@ public struct Masking: Sendable {
   public init(_ rates: Rates, tokenizer: some Tokenizer, path: String) throws(FileError) {
     guard let mask = tokenizer.specials.mask else {
       throw FileError(
-        .data, path, "has no mask token, which masked-lm needs; use a tokenizer that has one")
+        .data, path,
+        "has no mask token, which masked language modelling needs; use a tokenizer that has one")
     }
     self.rates = rates
     maskID = mask

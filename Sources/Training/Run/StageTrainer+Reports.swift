@@ -175,6 +175,11 @@ extension StageTrainer {
     facts["task"] = .init(Task.schema.name)
     facts["languages"] = .array(context.codes.map { .init($0) })
     for fact in task.facts.members { facts[fact.name] = fact.value }
+    if let metric, var card = facts["card"]?.object {
+      card["score"] = .init(task.manifestName(ofScore: metric.score))
+      card["title"] = .init(metric.title)
+      facts["card"] = .object(card)
+    }
     facts["kernels"] = .init(context.workspace.kernels.name)
     facts["precision"] = .init(context.workspace.precision.rawValue)
     facts["seed"] = .init(stage.seed)

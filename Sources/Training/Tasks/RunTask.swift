@@ -64,7 +64,8 @@ public protocol TrainingTask: RunTask {
   /// The stage's items, from its first step on.
   var feed: Feed { get }
 
-  /// What manifests tell of the model beside the config: heads, labels.
+  /// What manifests tell of the model beside the config: heads, labels; and for its card, as `card`, an object with `model`,
+  /// what it is, with its article, and `pipeline_tag`, the Hub's name for what it does, if `transformers` loads it.
   var facts: JSONObject { get }
 
   /// Gives parameters that no checkpoint brought, and that have had their first values, better ones where the data tell

@@ -120,7 +120,11 @@ public struct MaskedLMTask: TrainingTask {
 
   public var method: MaskedLM { MaskedLM(model: model) }
 
-  public var facts: JSONObject { JSONObject() }
+  public var facts: JSONObject {
+    var facts = JSONObject()
+    facts["card"] = ["model": "A masked language model", "pipeline_tag": "fill-mask"]
+    return facts
+  }
 
   public var feed: TextFeed {
     let training = setup.stage.training

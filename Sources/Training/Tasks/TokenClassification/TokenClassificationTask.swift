@@ -185,6 +185,7 @@ public struct TokenClassificationTask: TrainingTask {
     facts["head"] = .init(options.head.rawValue)
     facts["head_languages"] = .array(classifier.headLanguages.map { .init($0) })
     facts["labels"] = .array(data.labels.map { .array($0.labels.map { .init($0) }) })
+    facts["card"] = ["model": "A token classifier", "pipeline_tag": "token-classification"]
     facts["window"] = [
       "max_length": .init(start.maxLength),
       "stride": .init(options.overlap(windowLength: start.maxLength)),
