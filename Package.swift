@@ -50,8 +50,8 @@ let package = Package(
     library("Corpus", ["Tokenizers", "Files", "Determinism"]),
     library("Collectives", ["CMPI", "Determinism"]),
     library("Checkpoints", ["Files", "CCrypto"]),
-    library("Configuration", ["CYAML", "Model", "Tensors"]),
-    library("Model", ["Tensors", "Determinism"]),
+    library("Configuration", ["CYAML", "Checkpoints", "Model", "Tensors"]),
+    library("Model", ["Checkpoints", "Tensors", "Determinism"]),
     library(
       "Training",
       [

@@ -1,3 +1,4 @@
+import Checkpoints
 public import Tensors
 
 /// An encoder that guesses tokens from their hidden states: XLM-R's head (BERT's has other names), whose decoder is

@@ -1,3 +1,4 @@
+import Checkpoints
 public import Tensors
 
 /// The parameters of one layout, and what a run must know of the model that reads them.

@@ -44,6 +44,10 @@ struct HashedMethod: TrainingMethod {
     [Set(batch.items.indices.flatMap { query(batch, $0).map { batch.buckets[$0] } }).sorted()]
   }
 
+  var readsMoreRows: Bool { true }
+
+  func rowsRead(of batch: HashedBatch) -> [[Int32]] { [Set(batch.buckets).sorted()] }
+
   func accumulate(_ batch: HashedBatch, _ pass: Pass) {
     let scored = batch.items.indices.filter { !query(batch, $0).isEmpty }
     let optimiser = Optimiser(.sgd(SGD()))

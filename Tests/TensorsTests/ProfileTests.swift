@@ -35,8 +35,8 @@ import Testing
     #expect(backward.calls == 2 && backward.flops == 2 * forward.flops)
     #expect(profile.rows.contains { $0.name == "cross-entropy backward" })
 
-    let lines = profile.traceLines(process: 3, name: "rank 3").joined(separator: ",")
-    let trace = try JSONSerialization.jsonObject(with: Data("[\(lines)]".utf8))
+    let trace = try JSONSerialization.jsonObject(
+      with: try JSONEncoder().encode(profile.traceEvents(process: 3, name: "rank 3")))
     let all = try #require(trace as? [[String: Any]])
     #expect(all.first?["ph"] as? String == "M")
     let events = all.dropFirst()

@@ -7,13 +7,8 @@ import Foundation
 /// model type, and about keys it does not know, which are kept and written back; it is strict about
 /// values that this program cannot run.
 public struct HuggingFaceConfig: Sendable, Equatable {
-  public enum ModelType: String, Sendable, Codable, CaseIterable {
-    case bert
-    case roberta
-    case xlmRoberta = "xlm-roberta"
-  }
-
-  public var modelType: ModelType
+  /// Key `model_type`.
+  public var modelType: EncoderFamily
   public var vocabularySize: Int
   public var hiddenSize: Int
   public var layerCount: Int
@@ -52,7 +47,7 @@ public struct HuggingFaceConfig: Sendable, Equatable {
   static let byteLimit = 10_000_000
 
   /// The config that `transformers` makes for `modelType` when told nothing more.
-  public init(_ modelType: ModelType) {
+  public init(_ modelType: EncoderFamily) {
     self.modelType = modelType
     vocabularySize = modelType == .roberta ? 50265 : 30522
     hiddenSize = 768
@@ -98,8 +93,8 @@ public struct HuggingFaceConfig: Sendable, Equatable {
     guard let name = try keys.text("model_type") else {
       throw keys.wrong("model_type", "is missing")
     }
-    guard let type = ModelType(rawValue: name) else {
-      let known = ModelType.allCases.map(\.rawValue).joined(separator: ", ")
+    guard let type = EncoderFamily(rawValue: name) else {
+      let known = EncoderFamily.allCases.map(\.rawValue).joined(separator: ", ")
       throw keys.wrong("model_type", "‘\(printable(name, limit: 40))’ is none of \(known)")
     }
     self.init(type)

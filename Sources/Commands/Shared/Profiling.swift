@@ -36,13 +36,15 @@ struct Profiling {
     }
     guard let tracePath else { return }
     let name = "rank \(communicator.rank) on \(communicator.hostName)"
-    let lines = profile.traceLines(process: communicator.rank, name: name)
-    let all = try communicator.allGather(Array(lines.joined(separator: ",\n").utf8))
+    let own = profile.traceEvents(process: communicator.rank, name: name)
+    let all = try communicator.allGather(Array(try JSONEncoder().encode(own)))
     guard communicator.rank == 0 else { return }
-    let text = all.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ",\n")
+    let events = try all.flatMap {
+      try JSONDecoder().decode([Profile.TraceEvent].self, from: Data($0))
+    }
     do {
-      try "{\"traceEvents\":[\n\(text)\n]}\n"
-        .write(toFile: tracePath, atomically: true, encoding: .utf8)
+      try JSONEncoder().encode(["traceEvents": events])
+        .write(to: URL(filePath: tracePath), options: .atomic)
     } catch {
       throw RunError(.io, "\(tracePath) cannot be written: \(error.localizedDescription)")
     }

@@ -47,6 +47,7 @@ final class FaultyMethod<Batch: StepBatch>: TrainingMethod, Sendable {
 
   var terms: [MethodTerm] { own.terms }
   var worksByShard: Bool { own.worksByShard }
+  var readsMoreRows: Bool { own.readsMoreRows }
 
   func prepare(_ batch: inout Batch, in workspace: Workspace) {
     own.prepare(&batch, in: workspace)
@@ -55,6 +56,8 @@ final class FaultyMethod<Batch: StepBatch>: TrainingMethod, Sendable {
   func weights(of batch: Batch) -> [[Double]] { own.weights(of: batch) }
 
   func tableRows(of batch: Batch) -> [[Int32]] { own.tableRows(of: batch) }
+
+  func rowsRead(of batch: Batch) -> [[Int32]] { own.rowsRead(of: batch) }
 
   func accumulate(_ batch: Batch, _ pass: Pass) {
     let kind = next.withLock { kind in

@@ -232,6 +232,7 @@ private struct ClockedMethod<Method: TrainingMethod>: TrainingMethod {
 
   var terms: [MethodTerm] { method.terms }
   var worksByShard: Bool { method.worksByShard }
+  var readsMoreRows: Bool { method.readsMoreRows }
 
   func prepare(_ batch: inout Method.Batch, in workspace: Workspace) {
     method.prepare(&batch, in: workspace)
@@ -240,6 +241,8 @@ private struct ClockedMethod<Method: TrainingMethod>: TrainingMethod {
   func weights(of batch: Method.Batch) -> [[Double]] { method.weights(of: batch) }
 
   func tableRows(of batch: Method.Batch) -> [[Int32]] { method.tableRows(of: batch) }
+
+  func rowsRead(of batch: Method.Batch) -> [[Int32]] { method.rowsRead(of: batch) }
 
   func accumulate(_ batch: Method.Batch, _ pass: Pass) {
     pass.observe { [clock] in clock.isFinal($0) }

@@ -95,15 +95,25 @@ public final class Profile {
     return rows.count - 1
   }
 
-  /// The events as those of one process in a trace that Perfetto and chrome://tracing open: a JSON object a line,
-  /// microseconds since the profile began.
-  public func traceLines(process: Int, name: String) -> [String] {
-    [
-      "{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":\(process),\"args\":{\"name\":\"\(name)\"}}"
-    ]
+  /// An event of a trace that Perfetto and chrome://tracing open, in microseconds since the profile began.
+  public struct TraceEvent: Codable, Sendable {
+    var name: String
+    /// `X` for something that took time, `M` for a name.
+    var ph: String
+    var pid: Int
+    var tid: Int?
+    var ts: Int?
+    var dur: Int?
+    var args: [String: String]?
+  }
+
+  /// The events as those of one process in a trace.
+  public func traceEvents(process: Int, name: String) -> [TraceEvent] {
+    [TraceEvent(name: "process_name", ph: "M", pid: process, args: ["name": name])]
       + events.map { event in
-        "{\"name\":\"\(rows[event.row].name)\",\"ph\":\"X\",\"pid\":\(process),\"tid\":\(event.thread),"
-          + "\"ts\":\(Int(event.start * 1e6)),\"dur\":\(Int(event.seconds * 1e6))}"
+        TraceEvent(
+          name: rows[event.row].name, ph: "X", pid: process, tid: event.thread,
+          ts: Int(event.start * 1e6), dur: Int(event.seconds * 1e6))
       }
   }
 

@@ -40,12 +40,7 @@ extension EncoderConfiguration {
   ///
   /// - Throws: ``FileError`` where the padding id leaves no position to a RoBERTa.
   public init(_ config: HuggingFaceConfig, path: String) throws(FileError) {
-    let family: EncoderFamily =
-      switch config.modelType {
-      case .bert: .bert
-      case .roberta: .roberta
-      case .xlmRoberta: .xlmRoberta
-      }
+    let family = config.modelType
     self.init(
       family: family, vocabularySize: config.vocabularySize, hiddenSize: config.hiddenSize,
       layerCount: config.layerCount, headCount: config.headCount,
@@ -117,13 +112,7 @@ extension EncoderConfiguration {
     as architecture: String, over base: HuggingFaceConfig?, labels: [String]?,
     specials: SpecialTokens
   ) -> HuggingFaceConfig {
-    let type: HuggingFaceConfig.ModelType =
-      switch family {
-      case .bert: .bert
-      case .roberta: .roberta
-      case .xlmRoberta: .xlmRoberta
-      }
-    var config = base ?? HuggingFaceConfig(type)
+    var config = base ?? HuggingFaceConfig(family)
     config.vocabularySize = vocabularySize
     config.hiddenSize = hiddenSize
     config.layerCount = layerCount
@@ -133,7 +122,7 @@ extension EncoderConfiguration {
     config.tokenTypeCount = tokenTypeCount
     config.layerNormEpsilon = Double("\(layerNormEpsilon)") ?? Double(layerNormEpsilon)
     config.padTokenID = paddingID
-    if type != .bert {
+    if family != .bert {
       config.bosTokenID = Int(specials.start)
       config.eosTokenIDs = [Int(specials.end)]
     }

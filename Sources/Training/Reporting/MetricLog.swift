@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// The numbers of a run: a JSON line a report in `metrics.jsonl`, and TensorBoard events.
@@ -26,14 +27,12 @@ public final class MetricLog: @unchecked Sendable {
 
   /// Writes named numbers of one step of a stage. A log that cannot be written to does not stop a run.
   func write(stage: String, step: Int, _ values: [(name: String, value: Double)]) {
-    let numbers = values.map { ",\"\($0.name)\":\($0.value.isFinite ? "\($0.value)" : "null")" }
-    let line = "{\"stage\":\(quoted(stage)),\"step\":\(step)\(numbers.joined())}\n"
-    try? lines.write(contentsOf: Data(line.utf8))
+    var line = JSONObject()
+    line["stage"] = .init(stage)
+    line["step"] = .init(step)
+    for (name, value) in values { line[name] = value.isFinite ? .init(value) : .null }
+    let text = JSONValue.object(line).compactText + "\n"
+    try? lines.write(contentsOf: Data(text.utf8))
     try? events.write(values.map { ("\(stage)/\($0.name)", $0.value) }, step: step)
-  }
-
-  private func quoted(_ text: String) -> String {
-    let data = try? JSONEncoder().encode(text)
-    return data.map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
   }
 }

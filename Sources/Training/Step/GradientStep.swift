@@ -151,7 +151,9 @@ public final class GradientStep {
 
     if let rows {
       try waiting { () throws(CollectiveError) in
-        try rows.begin(tableRows(method, batches))
+        try rows.begin(
+          Self.union(batches.map { method.tableRows(of: $0) }),
+          reading: method.readsMoreRows ? Self.union(batches.map { method.rowsRead(of: $0) }) : nil)
         if isStale {
           try workspace.measured("all-to-all of rows") { () throws(CollectiveError) in
             try rows.pull(&parameters)
@@ -286,11 +288,8 @@ public final class GradientStep {
     waitedSeconds += Profile.now() - start
   }
 
-  /// The rows that all passes use of each table.
-  private func tableRows<Method: TrainingMethod>(
-    _ method: Method, _ batches: [Method.Batch]
-  ) -> [[Int32]] {
-    let rows = batches.map { method.tableRows(of: $0) }
+  /// The rows that all passes use of each table, from those of each pass.
+  private static func union(_ rows: [[[Int32]]]) -> [[Int32]] {
     if rows.count == 1 { return rows[0] }
     return (rows.first ?? []).indices.map { table in
       Set(rows.flatMap { $0[table] }).sorted()

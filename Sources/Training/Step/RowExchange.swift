@@ -16,6 +16,8 @@ package final class RowExchange {
   /// The trained tables, and which of their rows the ranks use in this step.
   private let tables: [Int]
   private var plans: [RowPlan] = []
+  /// Which rows the ranks read, where those are more.
+  private var readPlans: [RowPlan] = []
   /// Rows on their way out and in.
   private var outgoing = FloatBuffer(count: 1)
   private var incoming = FloatBuffer(count: 1)
@@ -39,22 +41,32 @@ package final class RowExchange {
 
   /// Tells all ranks which rows this one uses in the step that begins.
   ///
-  /// - Parameter rows: Of each table of the layout, each row once, ascending.
-  package func begin(_ rows: [[Int32]]) throws(CollectiveError) {
+  /// - Parameters:
+  ///   - rows: Of each table of the layout, those that get a gradient, each row once, ascending.
+  ///   - read: Those that are read, where they are others; nil on all ranks or on none.
+  package func begin(_ rows: [[Int32]], reading read: [[Int32]]? = nil) throws(CollectiveError) {
     sentBytes = 0
-    plans = []
+    plans = try exchanged(rows)
+    readPlans = plans
+    // Only rows that other ranks update must come here before they are read.
+    if let read, isSharded { readPlans = try exchanged(read) }
+  }
+
+  private func exchanged(_ rows: [[Int32]]) throws(CollectiveError) -> [RowPlan] {
+    var plans: [RowPlan] = []
     for table in tables {
       let used = try communicator.allGather(rows[table])
       sentBytes += (ranks.count - 1) * rows[table].count * MemoryLayout<Int32>.stride
       plans.append(RowPlan(used, tableRows: layout.entries[table].shape[0]))
     }
+    return plans
   }
 
   // MARK: Weights
 
-  /// Gets the rows that this rank uses in this step from the ranks that update them.
+  /// Gets the rows that this rank reads in this step from the ranks that update them.
   package func pull(_ parameters: inout ParameterSet) throws(CollectiveError) {
-    for (table, plan) in zip(tables, plans) {
+    for (table, plan) in zip(tables, readPlans) {
       let columns = layout.entries[table].shape[1]
       // Owners give what others use.
       let counts = counts(columns) { owner, user in plan.counts[user][owner] }

@@ -26,6 +26,13 @@ public protocol TrainingMethod<Batch>: Sendable {
   /// `[tables][rows]`.
   func tableRows(of batch: Batch) -> [[Int32]]
 
+  /// Whether a pass reads other rows than those: inner loops do.
+  var readsMoreRows: Bool { get }
+
+  /// The rows that a batch reads of each table, in the same shape, if ``readsMoreRows``. Where ranks update shares of the
+  /// tables, a rank has no others.
+  func rowsRead(of batch: Batch) -> [[Int32]]
+
   /// Runs the forward pass and records the terms. Several terms may have one name; they share a weight.
   ///
   /// - Parameter bySegment: Whether sums are to be formed for each segment; otherwise the batch may be
@@ -39,6 +46,10 @@ public protocol TrainingMethod<Batch>: Sendable {
 
 extension TrainingMethod {
   public var worksByShard: Bool { false }
+
+  public var readsMoreRows: Bool { false }
+
+  public func rowsRead(of batch: Batch) -> [[Int32]] { tableRows(of: batch) }
 
   public func prepare(_ batch: inout Batch, in workspace: Workspace) {}
 

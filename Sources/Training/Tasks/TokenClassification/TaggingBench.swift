@@ -1,3 +1,4 @@
+import Checkpoints
 public import Configuration
 public import Corpus
 import Determinism
