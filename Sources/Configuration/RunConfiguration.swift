@@ -186,7 +186,8 @@ public struct Stage: Sendable {
     let group = template.split(separator: "{language}").joined()
       .split(separator: "{seed}", omittingEmptySubsequences: false).joined(separator: "\(seed)")
       .trimmingCharacters(in: CharacterSet(charactersIn: " -_.:"))
-    return group.isEmpty ? template : group
+    // What stood on both sides of the braces leaves one blank.
+    return group.isEmpty ? template : group.split(separator: " ").joined(separator: " ")
   }
 
   /// The earlier stages that it needs.

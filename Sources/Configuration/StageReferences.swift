@@ -103,7 +103,7 @@ struct StageReferences {
       throw ConfigError(
         given.place,
         "\(key): \(name.quotedForMessage) is \(found.count) stages ('\(first.name)', '\(found[1].name)'…); name one"
-          + ", or all with \(name)\(Self.all)")
+          + (key.hasSuffix(".init") ? "" : ", or all with \(name)\(Self.all)"))
     }
     if let other = found.first(where: { !$0.task.makes.contains(artifact) }) {
       let kinds = other.task.makes.map(\.words).sorted().joined(separator: " and ")
@@ -118,7 +118,7 @@ struct StageReferences {
     _ index: Int, _ given: Placed<String>, _ name: String, key: String
   ) -> ConfigError {
     let cell = cells[index]
-    if name == cell.name || name == cell.written {
+    if cell.isCalled(name) || cell.isCalled(given.value) {
       return ConfigError(
         given.place,
         "\(key): \(name.quotedForMessage) is no earlier stage; a stage cannot start from itself")

@@ -1,3 +1,4 @@
+import Checkpoints
 import Model
 import Tensors
 import TestSupport

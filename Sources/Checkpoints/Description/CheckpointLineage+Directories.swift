@@ -25,8 +25,8 @@ extension CheckpointLineage {
     _ directory: String, hashThreads: Int?
   ) throws(FileError) -> (Ancestor, CheckpointLineage) {
     var name = SiblingName.name(ofDirectory: directory)
-    // A run's models are all called so: the stage says which it is.
-    if ["model", "best"].contains(name) {
+    // A run's models and corpora are all called so: the stage says which it is.
+    if ["model", "best", "corpus"].contains(name) {
       name = SiblingName.name(ofDirectory: directory + "/..") + "/" + name
     }
     guard FileKind.of(directory + "/" + CheckpointManifest.fileName) == .file else {

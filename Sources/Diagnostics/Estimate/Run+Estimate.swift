@@ -60,8 +60,10 @@ extension Run {
     guard let first = works.first else {
       throw RunError(
         .configuration,
-        "no stage of the run can be estimated before others have run: "
-          + later.joined(separator: ", "))
+        later.isEmpty
+          ? "no stage of the run trains: there are no steps to estimate"
+          : "no stage of the run can be estimated before others have run: "
+            + later.joined(separator: ", "))
     }
     let network = try network(request)
     let resident = ResidentMemory.bytes

@@ -6,7 +6,7 @@ import Glibc
 public struct TrainingText: Sendable, Equatable {
   /// The language's code, such as `en`.
   public var language: String
-  /// UTF-8, plain or gzip, a sentence or paragraph a line; blank lines count for nothing.
+  /// UTF-8, plain, gzip or Zstandard, a sentence or paragraph a line; blank lines count for nothing.
   public var files: [String]
 
   public init(language: String, files: [String]) {

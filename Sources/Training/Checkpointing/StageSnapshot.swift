@@ -88,20 +88,20 @@ struct StageSnapshot: Sendable {
   }
 }
 
-/// Where a stage comes from: read from its parent's manifest at once, or, of a parent without one, found by hashing it when
-/// the first of the stage's files is written.
+/// Where a stage comes from: read from its parents' manifests at once, or, of a parent without one, found by hashing it
+/// when the first of the stage's files is written.
 final class LineageOnce: Sendable {
-  private let origin: String?
+  private let origins: [String]
   private let failed: @Sendable (FileError) -> Void
   private let found = Mutex<CheckpointLineage?>(nil)
 
   /// - Parameters:
-  ///   - origin: The directory of the first weights; nil if they are random.
-  ///   - failed: Called once if the directory cannot be read: it then has no lineage.
-  init(of origin: String?, failed: @escaping @Sendable (FileError) -> Void) {
-    self.origin = origin
+  ///   - origins: The directories of all that the stage comes from; none if it begins with random weights.
+  ///   - failed: Called once if a directory cannot be read: the stage then has no lineage.
+  init(of origins: [String], failed: @escaping @Sendable (FileError) -> Void) {
+    self.origins = origins
     self.failed = failed
-    if origin.map(CheckpointDirectory.hasManifest) ?? true { _ = value }
+    if origins.allSatisfy(CheckpointDirectory.hasManifest) { _ = value }
   }
 
   var value: CheckpointLineage {
@@ -109,7 +109,7 @@ final class LineageOnce: Sendable {
       if let found { return found }
       var lineage = CheckpointLineage()
       do throws(FileError) {
-        if let origin { lineage = try CheckpointLineage(of: [origin], hashThreads: 1) }
+        lineage = try CheckpointLineage(of: origins, hashThreads: 1)
       } catch {
         failed(error)
       }

@@ -170,7 +170,7 @@ public struct Run {
     var trainer = StageTrainer(
       context: context, stage: stage, directory: configuration.directory(of: stage), task: task,
       model: try firstModel(of: stage, task, areKept: !isContinued))
-    trainer.origin = try context.setup(stage).model(stage.start)
+    trainer.origins = try context.setup(stage).origins()
     trainer.keepsMoments = hasHeir(stage)
     if !stage.resetOptimizer, let name = stage.start.stage {
       trainer.parent = configuration.stages.first { $0.name == name }
@@ -212,13 +212,7 @@ public struct Run {
     facts["seed"] = .init(stage.seed)
     facts["config"] = try context.configuration.forManifests()
     facts["data"] = try task.dataFacts()
-    let sources = stage.sources.compactMap { name in
-      context.configuration.stages.first { $0.name == name }
-    }.map { source in
-      context.configuration.directory(
-        of: context.configuration.schema(of: source).trains ? .model : .corpus, ofStage: source)
-    }
-    try CheckpointLineage(of: sources, hashThreads: 1).write(into: &facts)
+    try CheckpointLineage(of: context.setup(stage).origins(), hashThreads: 1).write(into: &facts)
     // Files come here as they are made, and move to their place together.
     let made = context.configuration.directory(of: stage) + "/.corpus.making"
     let files = FileManager.default

@@ -162,7 +162,7 @@ extension StageTrainer {
       stage: stage, directory: directory,
       files: task.modelFiles,
       programVersion: context.programVersion, facts: try facts(),
-      lineage: LineageOnce(of: origin) {
+      lineage: LineageOnce(of: origins) {
         line("\(name): its checkpoints will not name their parent: \($0)")
       },
       runName: DataFiles.lastPart(of: context.configuration.outputDirectory))

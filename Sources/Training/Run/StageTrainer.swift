@@ -29,8 +29,8 @@ public struct StageTrainer<Task: TrainingTask> {
   public let rates: ParameterRates
   /// The directory of the stage whose moments this one goes on with; nil to begin with none.
   var parent: String?
-  /// The directory of the first weights; nil if they are random.
-  var origin: String?
+  /// The directories of all that the stage comes from; see ``StageSetup/origins()``.
+  var origins: [String] = []
   /// Whether the stage ends with a checkpoint, moments included, for another one to go on from.
   var keepsMoments = false
 

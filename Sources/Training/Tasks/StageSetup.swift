@@ -1,3 +1,4 @@
+import Checkpoints
 public import Collectives
 public import Configuration
 import Foundation
@@ -59,6 +60,15 @@ public struct StageSetup {
     }
   }
 
+  /// The directories of all that the stage comes from: the model that it begins with, its teachers, and the corpora
+  /// of earlier stages.
+  ///
+  /// - Throws: ``StageDataMissing`` where a stage is named that is not complete.
+  func origins() throws -> [String] {
+    try ([stage.start] + stage.teachers).compactMap(model)
+      + stage.trainStages.map { try directory(of: .corpus, ofStage: $0) }
+  }
+
   /// The files that the stage trains on for a language: its own, or those of the corpora of earlier stages.
   ///
   /// - Throws: ``StageDataMissing`` where such a stage is not complete.
@@ -88,6 +98,12 @@ public struct StageSetup {
     let directory = configuration.directory(of: artifact, ofStage: stage)
     guard FileManager.default.fileExists(atPath: directory + "/isogloss.json") else {
       throw StageDataMissing(stage: name)
+    }
+    if artifact == .corpus {
+      // Another stage made it, maybe long ago: what was changed since would be trained on in silence.
+      try shared.value("verified corpus \(name)", key: directory) {
+        _ = try CheckpointDirectory.verify(directory)
+      }
     }
     return directory
   }
@@ -121,8 +137,10 @@ public struct CorpusArtifact: Sendable, Equatable {
 }
 
 extension Stage {
-  /// Equal for stages that read the same data.
-  var dataKey: String { "\(task)\n\(trainStages)\n\(trainFiles)" }
+  /// Equal for stages that read the same data. Ranks agree on it before they read any.
+  var dataKey: String {
+    "\(task)\n\(languages)\n\(start)\n\(teachers)\n\(trainStages)\n\(trainFiles)\n\(options)"
+  }
 }
 
 extension RunConfiguration {

@@ -17,7 +17,9 @@ public struct MaskedBench: StepBench {
   public static let summary =
     "Measures steps of masked language modelling on packed text, from random weights of an XLM-R."
   public static let options = [
-    Option("data", value: "FILE", takesMany: true, "Text, one sentence a line; plain or gzip."),
+    Option(
+      "data", value: "FILE", takesMany: true, "Text, one sentence a line; plain, gzip or Zstandard."
+    ),
     Option("tokenizer", value: "SP.model", "A tokenizer; its ids are the vocabulary."),
     Option("layers", value: "N", default: "8", "Layers."),
     Option("hidden", value: "N", default: "256", "Model width; the inner width is four times it."),

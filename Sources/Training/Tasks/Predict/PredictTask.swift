@@ -61,8 +61,11 @@ public struct PredictTask: DataTask {
   private let setup: StageSetup
   private let options: PredictOptions
   private let predictor: any Predictor
+  private typealias Input = (code: String, files: [String])
   /// Of each language of the stage.
-  private let inputs: [(code: String, files: [String])]
+  private let inputs: [Input]
+  /// What the files of each language are.
+  private let hashes: [JSONValue]
 
   public static func dataFiles(of stage: Stage, in configuration: RunConfiguration) -> [String] {
     inputs(of: stage, in: configuration).flatMap(\.files)
@@ -70,7 +73,7 @@ public struct PredictTask: DataTask {
 
   private static func inputs(
     of stage: Stage, in configuration: RunConfiguration
-  ) -> [(code: String, files: [String])] {
+  ) -> [Input] {
     let options: PredictOptions = stage.options()
     return stage.languages.map { ($0, options.input ?? configuration.language($0).train) }
   }
@@ -84,22 +87,17 @@ public struct PredictTask: DataTask {
     }
     predictor = try StoredCheckpoint(directory: directory).predictor(setup.tasks)
     inputs = Self.inputs(of: setup.stage, in: setup.configuration)
+    hashes = try inputs.map { try DataFiles.hashes($0.files) }
     for (code, _) in inputs { _ = try predictor.labels(of: code) }
   }
 
   public var fingerprints: [String] {
-    inputs.flatMap { code, files in
-      files.map { path in
-        let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
-        return
-          "\(code) \(DataFiles.lastPart(of: path)): \(size.map { "\($0) bytes" } ?? "cannot be read")"
-      }
-    }
+    zip(inputs, hashes).map { "\($0.code): \($1.compactText)" }
   }
 
   public func dataFacts() throws -> JSONValue {
     var facts = JSONObject()
-    for (code, files) in inputs { facts[code] = ["files": try DataFiles.hashes(files)] }
+    for (input, hashes) in zip(inputs, hashes) { facts[input.code] = ["files": hashes] }
     return .object(facts)
   }
 
