@@ -23,66 +23,66 @@ private let wrong = [
   Wrong(
     stages: "[{name: s, init: teacher}]",
     expected:
-      "18: stages.0.init: 'teacher' is no earlier stage; there is no earlier stage (a checkpoint"),
+      "26: stages.0.init: 'teacher' is no earlier stage; there is no earlier stage (a checkpoint"),
   Wrong(
     stages: "[{name: s, init: t}, {name: t}]",
-    expected: "18: stages.0.init: stage 't' comes later; list it before 's'"),
+    expected: "26: stages.0.init: stage 't' comes later; list it before 's'"),
   Wrong(
     stages: "[{name: a, init: c}, {name: b, init: a}, {name: c, init: b}]",
-    expected: "18: stages.0.init: a circle of stages: 'a' needs 'c' needs 'b' needs 'a'"),
+    expected: "26: stages.0.init: a circle of stages: 'a' needs 'c' needs 'b' needs 'a'"),
   Wrong(
     stages: "[{name: t}, {name: p, task: predict, init: t}, {name: s, init: p}]",
-    expected: "66: stages.2.init: stage 'p' makes a corpus, and a model is needed"),
+    expected: "72: stages.2.init: stage 'p' makes a corpus, and a model is needed"),
   Wrong(
     stages: "[{name: t}, {name: s, train: [stage:t]}]",
-    expected: "31: stages.1.train: stage 't' makes a model, and a corpus is needed"),
+    expected: "39: stages.1.train: stage 't' makes a model, and a corpus is needed"),
   Wrong(
     stages:
       "[{name: t}, {name: p, task: predict, init: t, languages: [en]}, {name: s, train: [stage:p]}]",
-    expected: "83: stages.2.train: stage 'p' makes no corpus of 'de'"),
+    expected: "90: stages.2.train: stage 'p' makes no corpus of 'de'"),
   Wrong(
     stages: "[{name: t}, {name: s, train: [stage:q]}]",
-    expected: "31: stages.1.train: 'q' is no earlier stage; known: t"),
+    expected: "39: stages.1.train: 'q' is no earlier stage; known: t"),
   Wrong(
     stages: "[{name: s, train: [a.conll]}]",
-    expected: "20: stages.0.train: files are for a stage of one language, and this one has 2"),
+    expected: "28: stages.0.train: files are for a stage of one language, and this one has 2"),
   Wrong(
     stages: "[{name: t}, {name: s, teachers: [t]}]",
-    expected: "33: stages.1.teachers: task token-classification takes no teachers"),
+    expected: "41: stages.1.teachers: task token-classification takes no teachers"),
   Wrong(
     stages: "[{name: a b}, {name: a-b}]",
     expected:
-      "22: stages.1.name: 'a-b' is the name of an earlier stage ('a b') or of the same folder"),
+      "30: stages.1.name: 'a-b' is the name of an earlier stage ('a b') or of the same folder"),
   Wrong(
     stages: "[{name: a, mlm_probability: 0.2}]",
-    expected: "29: stages.0.mlm_probability: is used only with task: masked-lm"),
+    expected: "37: stages.0.mlm_probability: is used only with task: masked-lm"),
   Wrong(
     stages: "[{name: p, task: predict, learning_rate: 1.0}]",
-    expected: "42: stages.0.learning_rate: task predict trains nothing"),
+    expected: "50: stages.0.learning_rate: task predict trains nothing"),
   Wrong(
     stages: "[{name: p, task: predict, init: ./m, input: [a]}]",
-    expected: "46: input: files are of one language, and the stage has 2"),
+    expected: "53: input: files are of one language, and the stage has 2"),
   Wrong(
     stages: "[{name: a, task: tagging}]",
-    expected: "18: stages.0.task: unknown value 'tagging'; known: token-classification, masked-lm"),
+    expected: "26: stages.0.task: unknown value 'tagging'; known: token-classification, masked-lm"),
   Wrong(
     stages: "[{name: 'm {language}', each: language}, {name: s, init: m}]",
-    expected: "58: stages.1.init: 'm' is 2 stages ('m en', 'm de'…); name one, or all with m@all"),
+    expected: "66: stages.1.init: 'm' is 2 stages ('m en', 'm de'…); name one"),
   Wrong(
     stages: "[{name: m}, {name: s, init: m@all}]",
-    expected: "29: stages.1.init: begins with one stage; @all is for teachers"),
+    expected: "37: stages.1.init: begins with one stage; @all is for teachers"),
   Wrong(
     stages: "[{name: a, each: seed}]",
-    expected: "18: stages.0.each: seed needs seeds, here or in the run: seeds: [1, 2, 3]"),
+    expected: "26: stages.0.each: seed needs seeds, here or in the run: seeds: [1, 2, 3]"),
   Wrong(
     stages: "[{name: a, each: seed, seeds: [1, 1]}]",
-    expected: "35: stages.0.seeds: 1 is listed twice"),
+    expected: "43: stages.0.seeds: 1 is listed twice"),
   Wrong(
     stages: "[{name: a, seeds: [1]}]",
-    expected: "19: stages.0.seeds: is used only with each: seed"),
+    expected: "27: stages.0.seeds: is used only with each: seed"),
   Wrong(
     stages: "[{name: a, init: 'm {seed}'}]",
-    expected: "18: stages.0.init: {seed} stands for nothing here; add each: seed"),
+    expected: "26: stages.0.init: {seed} stands for nothing here; add each: seed"),
 ]
 
 @Suite struct StageReferenceTests {

@@ -89,13 +89,13 @@ for sharded in false true; do
 done
 
 # Killed while the first stage trains, while it is about to end, and again and again until it is through.
-out=$folder/killed kills=0 seconds=0.6
+out=$folder/killed kills=0 seconds=0.3
 until grep -q weightHash "$out/second/result.json" 2>/dev/null; do
   ((kills < 60)) || fail 'the run does not come to its end' "$folder/log"
   train 2 "$out" --resume auto </dev/null >"$folder/log" 2>&1 &
   sleep "$seconds"
   # Each attempt lives a little longer than the one before.
-  seconds=$(awk "BEGIN { print $seconds * 1.15 }")
+  seconds=$(awk "BEGIN { print $seconds * 1.05 }")
   if pkill -KILL -f "isogloss-foreign train $folder/run.yaml" 2>/dev/null; then kills=$((kills + 1)); fi
   wait $! 2>/dev/null || true
 done

@@ -10,7 +10,7 @@ import Training
 /// What stages hand to each other, what they keep, and what they say of their making.
 @Suite struct StageTests {
   private func keep(_ name: String, _ small: SmallRun, _ stages: String) throws -> [StageResult] {
-    try #require(SmallRun.execute(try small.configuration(name, ["stages=[\(stages)]"])))
+    try #require(try SmallRun.execute(try small.configuration(name, ["stages=[\(stages)]"])))
   }
 
   private func state(_ path: String) throws -> [String: JSONValue] {
@@ -37,11 +37,28 @@ import Training
     #expect(!FileManager.default.fileExists(atPath: folder + "/reset/first/checkpoint-6"))
   }
 
+  /// One seed of several gives the weights that it gives alone.
+  @Test func aSeedOfSeveralIsThatSeed() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let stages =
+      "stages=[{name: a, max_steps: 3}, {name: 'b {language}', each: language, init: a, max_steps: 2}]"
+    let alone = try #require(
+      try SmallRun.execute(try small.configuration("alone", [stages, "seed=2"])))
+    let several = try #require(
+      try SmallRun.execute(try small.configuration("several", [stages, "seeds=[1, 2, 3]"])))
+    func hashes(_ seed: Int) -> [String] {
+      several.filter { $0.stage.hasSuffix("seed \(seed)") }.map(\.weightHash)
+    }
+    #expect(several.count == 9 && Set(several.map(\.weightHash)).count == 9)
+    #expect(hashes(2) == alone.map(\.weightHash))
+  }
+
   @Test func aStageThatSavesNothingKeepsItsScores() throws {
     let small = try SmallRun()
     defer { small.remove() }
     let configuration = try small.configuration("run", ["save_strategy=no"])
-    let result = try #require(SmallRun.execute(configuration)?.first)
+    let result = try #require(try SmallRun.execute(configuration)?.first)
     let left = try FileManager.default.contentsOfDirectory(atPath: small.folder + "/run/train")
     #expect(left == ["result.json"])
     #expect(try SmallRun.execute(configuration, resume: .auto) == [result])
@@ -128,7 +145,7 @@ import Training
         "learning_rate=1.0e-300", "weight_decay=0", "max_steps=40", "eval_strategy=steps",
         "eval_steps=5", "early_stopping_patience=2",
       ])
-    let result = try #require(SmallRun.execute(configuration)?.first)
+    let result = try #require(try SmallRun.execute(configuration)?.first)
     #expect(result.steps == 15)
   }
 
