@@ -46,7 +46,7 @@ let package = Package(
     library("Determinism", []),
     library("Files", ["CZlib", "CZstd", "CCrypto"]),
     library("Tokenizers", ["CSentencePiece", "Files", "Determinism"]),
-    library("Tensors", ["CKernels", "COpenBLAS", "Determinism"]),
+    library("Tensors", ["CKernels", "COpenBLAS", "Files", "Determinism"]),
     library("Corpus", ["Tokenizers", "Files", "Determinism"]),
     library("Collectives", ["CMPI", "Determinism"]),
     library("Checkpoints", ["Files", "CCrypto"]),

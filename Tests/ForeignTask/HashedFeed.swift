@@ -1,6 +1,7 @@
 import Configuration
 import Corpus
 import Determinism
+import Files
 import Training
 
 /// Sentences as rows of the table, with float targets.
@@ -141,8 +142,9 @@ struct HashedFeed: StageFeed {
   }
 
   mutating func ledger(steps: Int, languages: [Int]) -> String {
-    Ledger.aligned(
+    TextTable(
       [["language", "sentences"]]
-        + languages.map { [codes[$0], "\(corpora[$0].sentences.count)"] })
+        + languages.map { [codes[$0], "\(corpora[$0].sentences.count)"] }
+    ).text
   }
 }

@@ -1,5 +1,6 @@
 import Configuration
 import Corpus
+import Files
 import Foundation
 import Tokenizers
 import Training
@@ -152,16 +153,7 @@ struct PackingReport: Encodable {
       rows.append(cells(row.code, "train", row.train, row.trainShards))
       if let dev = row.dev { rows.append(cells("", "dev", dev, row.devShards ?? 0)) }
     }
-    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    var text = ""
-    for row in rows {
-      let padded = row.enumerated().map { column, cell in
-        let blanks = String(repeating: " ", count: widths[column] - cell.count)
-        return column < 2 ? cell + blanks : blanks + cell
-      }
-      text += padded.joined(separator: "  ") + "\n"
-    }
-    return text
+    return TextTable(rows, leftColumns: 2).text
       + "\(tokens) tokens in \(format(seconds, "%.1f")) s: \(format(tokensPerSecond, "%.0f")) tokens/s with \(threads) thread\(threads == 1 ? "" : "s"), at most \(peakMemoryBytes >> 20) MiB\n"
   }
 

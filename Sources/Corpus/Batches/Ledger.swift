@@ -1,3 +1,5 @@
+import Files
+
 /// What each language gives to a run: shares, sizes, and what the tokenizer made of its words.
 public struct Ledger: Sendable, Equatable, Codable {
   public struct Row: Sendable, Equatable, Codable {
@@ -57,19 +59,7 @@ public struct Ledger: Sendable, Equatable, Codable {
       let drawn = rows.reduce(0) { $0 + $1.drawnShare }
       lines.append(["all", Ledger.percent(planned), Ledger.percent(drawn)] + sums.map(String.init))
     }
-    return Self.aligned(lines)
-  }
-
-  /// Rows of cells in aligned columns, the first to the left and the others to the right. Lines end in a line feed.
-  package static func aligned(_ lines: [[String]]) -> String {
-    let columns = lines.first?.indices ?? 0..<0
-    let widths = columns.map { column in lines.map { $0[column].count }.max() ?? 0 }
-    return lines.map { line in
-      zip(line, widths).enumerated().map { column, cell in
-        let padding = String(repeating: " ", count: cell.1 - cell.0.count)
-        return column == 0 ? cell.0 + padding : padding + cell.0
-      }.joined(separator: "  ") + "\n"
-    }.joined()
+    return TextTable(lines).text
   }
 
   /// A share as per cent with one decimal.

@@ -68,11 +68,7 @@ public struct RunEstimate: Codable, Sendable, Equatable {
         format(row.hours, 3), format(row.nodeHours, 3),
       ])
     }
-    let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-    let table = lines.map { line in
-      zip(line, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }
-        .joined(separator: "  ") + "\n"
-    }.joined()
+    let table = TextTable(lines, leftColumns: 0).text
     let link =
       "link of a node: \(format(network.bytesPerSecond / 1e6, 1)) MB/s each way, "
       + "\(format(network.latencySeconds * 1e6, 0)) µs a message "

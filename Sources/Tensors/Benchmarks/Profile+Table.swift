@@ -1,3 +1,5 @@
+import Files
+
 extension Profile {
   /// A table of operations, longest first, with their share of the time and of the machine's peak.
   ///
@@ -27,7 +29,7 @@ extension Profile {
     line(
       "all steps", 0, total, rows.reduce(0) { $0 + $1.flops }, 0,
       isRounded: rows.contains(where: \.isRounded))
-    return aligned(lines)
+    return TextTable(lines).lines.joined(separator: "\n")
       + "\npeaks measured here: \(fixed(peaks.flopsPerSecond * 1e-9, 0)) GFLOP/s fp32, "
       + (peaks.bf16FlopsPerSecond.map { "\(fixed($0 * 1e-9, 0)) GFLOP/s bf16, " } ?? "")
       + "\(fixed(peaks.bytesPerSecond * 1e-9, 1)) GB/s; parallel regions take "

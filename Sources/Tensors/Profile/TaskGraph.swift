@@ -1,3 +1,5 @@
+import Files
+
 /// The parallel regions of some steps, task by task, and what more workers would make of them.
 ///
 /// A step is a chain of regions, with serial parts between: all tasks of a region may run at once, and the next one
@@ -68,7 +70,7 @@ public final class TaskGraph {
           + [fixed(time * 1e3, 2), fixed(100 * time / predicted, 1), fixed(100 * max(0, idle), 0)])
     }
     let work = rows.reduce(0) { $0 + $1.work + $1.serial }
-    return aligned(lines)
+    return TextTable(lines).lines.joined(separator: "\n")
       + "\nwith \(workers) workers the steps would take \(fixed(predicted * 1e3, 1)) ms in place of "
       + "\(fixed(total * 1e3, 1)): \(fixed(100 * work / (predicted * Double(workers)), 0)) % of their time is work\n"
   }

@@ -87,13 +87,6 @@ public struct TokenizerReport: Sendable, Equatable {
           String(format: "%.2f", row.piecesPerWord), unknown,
         ]
       }
-    let widths = cells[0].indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
-    return cells.map { row in
-      let padded = zip(row, widths).enumerated().map { column, cell in
-        let space = String(repeating: " ", count: cell.1 - cell.0.count)
-        return column == 0 ? cell.0 + space : space + cell.0
-      }
-      return padded.joined(separator: "  ") + "\n"
-    }.joined()
+    return TextTable(cells).text
   }
 }

@@ -1,4 +1,5 @@
 public import Configuration
+import Files
 import Foundation
 
 /// A table of scores on test: a row a language, a column a group of stages.
@@ -37,13 +38,7 @@ public struct ResultTable {
             $0.isEmpty ? "-" : self.column.format.text($0.reduce(0, +) / Double($0.count))
           })
     }
-    let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-    return lines.map { line in
-      zip(line, widths).enumerated().map { column, cell in
-        let padding = String(repeating: " ", count: cell.1 - cell.0.count)
-        return column == 0 ? cell.0 + padding : padding + cell.0
-      }.joined(separator: "  ") + "\n"
-    }.joined()
+    return TextTable(lines).text
   }
 }
 

@@ -1,6 +1,7 @@
 import Configuration
 public import Corpus
 import Determinism
+import Files
 import Tokenizers
 
 /// How much of packed text the steps of a stage have taken.
@@ -172,7 +173,7 @@ public struct TextFeed: StageFeed {
           Double(counts[language]) / Double(max(1, Self.sequences(of: text, batches.shape)))),
       ])
     }
-    return Ledger.aligned(rows)
+    return TextTable(rows).text
   }
 
   public var cursor: TextCursor? {
