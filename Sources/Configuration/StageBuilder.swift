@@ -98,7 +98,7 @@ struct StageBuilder {
     } else {
       try checkTrainsNothing(own.training, cell)
     }
-    stage.options = try options(stage, cell, isListed: isListed)
+    stage.options = try options(stage, cell, after: earlier, isListed: isListed)
     return stage
   }
 
@@ -148,11 +148,13 @@ struct StageBuilder {
 
   /// The values of the task's own keys: the stage's, or else the run's.
   private func options(
-    _ stage: Stage, _ cell: StageCells.Cell, isListed: Bool
+    _ stage: Stage, _ cell: StageCells.Cell, after earlier: [Stage], isListed: Bool
   ) throws(ConfigError) -> any TaskOptions {
+    var known = run
+    known.stages = earlier
     var own = OwnKeys(
       stageKey: isListed ? cell.key : "", stagePlace: cell.file.place,
-      suffix: isListed ? " (in stage '\(stage.name)')" : "", stage: stage, run: run)
+      suffix: isListed ? " (in stage '\(stage.name)')" : "", stage: stage, run: known)
     for key in cell.task.keys {
       own.values[key.name] = file.value.own[key.name].map {
         .init(node: $0.value, isOfStage: false)

@@ -146,10 +146,24 @@ public protocol TaskOptions: Sendable, Equatable, Encodable {
   ///
   /// - Throws: ``ConfigError`` at the place of a key; see ``OwnKeys/error(at:_:)``.
   func check(_ own: OwnKeys) throws(ConfigError)
+  /// What the model of a stage with these options says of words, for later stages that label files with it. By default
+  /// nothing.
+  var wordLabels: WordLabels { get }
+}
+
+/// What a model says of each word of a sentence.
+public enum WordLabels: Sendable {
+  case none
+  /// A label.
+  case labels
+  /// A label, and the probability of each.
+  case probabilities
 }
 
 extension TaskOptions {
   public func check(_ own: OwnKeys) throws(ConfigError) {}
+
+  public var wordLabels: WordLabels { .none }
 
   /// Whether the other options are of the same task and equal.
   func isEqual(to other: any TaskOptions) -> Bool { (other as? Self) == self }
@@ -175,7 +189,7 @@ public struct OwnKeys: Sendable {
   var stagePlace: Place
   /// ` (in stage 'x')`, or nothing.
   var suffix: String
-  /// The stage, but for its options, and the run, but for its stages.
+  /// The stage, but for its options, and the run, with the stages before this one.
   public var stage: Stage
   public var run: RunConfiguration
 

@@ -63,6 +63,13 @@ private let wrong = [
     stages: "[{name: p, task: predict, init: ./m, input: [a]}]",
     expected: "53: input: files are of one language, and the stage has 2"),
   Wrong(
+    stages: "[{name: t, head: crf}, {name: p, task: predict, init: t, soft_labels: true}]",
+    expected:
+      "79: soft_labels: the model of stage 't' gives labels without probabilities"),
+  Wrong(
+    stages: "[{name: t, task: masked-lm}, {name: p, task: predict, init: t}]",
+    expected: "38: init: the model of stage 't' gives words no labels"),
+  Wrong(
     stages: "[{name: a, task: tagging}]",
     expected: "26: stages.0.task: unknown value 'tagging'; known: token-classification, masked-lm"),
   Wrong(

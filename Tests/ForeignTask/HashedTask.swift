@@ -32,6 +32,8 @@ struct HashedOptions: TaskOptions {
     TaskKey("hash_dropout", \.hashDropout, must: .inside(0...0.9), "Dropout of hidden states."),
   ]
 
+  var wordLabels: WordLabels { .probabilities }
+
   func check(_ own: OwnKeys) throws(ConfigError) {
     guard hashWidth.isMultiple(of: 4) else {
       throw own.error(at: "hash_width", "hash_width: \(hashWidth) is no multiple of 4")

@@ -38,6 +38,18 @@ public struct PredictOptions: TaskOptions {
       throw own.error(
         at: "input", "input: is needed, since languages.\(code) has no train files")
     }
+    if let teacher = own.run.stages.first(where: { $0.name == own.stage.start.stage }) {
+      switch teacher.options.wordLabels {
+      case .none:
+        throw own.error(
+          at: "init", "init: the model of stage '\(teacher.name)' gives words no labels")
+      case .labels where softLabels:
+        throw own.error(
+          at: "soft_labels",
+          "soft_labels: the model of stage '\(teacher.name)' gives labels without probabilities; give that stage another head, or remove soft_labels")
+      case .labels, .probabilities: break
+      }
+    }
     if own.stage.start == .run {
       guard case .checkpoint? = own.run.start else {
         throw own.error(

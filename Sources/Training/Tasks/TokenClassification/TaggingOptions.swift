@@ -32,6 +32,9 @@ public struct TaggingOptions: TaskOptions {
       "Dropout before the head."),
   ]
 
+  /// A CRF scores whole chains of labels, not words.
+  public var wordLabels: WordLabels { head == .crf ? .labels : .probabilities }
+
   public func check(_ own: OwnKeys) throws(ConfigError) {
     guard columns.token != columns.tag else {
       throw own.error(at: "columns", "columns: token and tag are both column \(columns.token)")
