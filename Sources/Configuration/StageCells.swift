@@ -16,18 +16,32 @@ struct StageCells {
     var language: String?
     var seed: Int?
     var randomKey: Int
+    let folderName: String
+    /// What a reference by another stage may call it: its name, or what the file calls all that were made of its entry.
+    let names: Set<String>
 
-    var folderName: String { name.split(separator: " ").joined(separator: "-") }
-
-    /// Whether a reference by another stage may mean this one: its name, or what the file calls all that were made of
-    /// its entry.
-    func isCalled(_ text: String) -> Bool {
-      if text == name || text == written || text == template { return true }
+    init(
+      key: String, file: Placed<StageFile>, task: TaskSchema, written: String, template: String,
+      name: String, language: String?, seed: Int?, randomKey: Int
+    ) {
+      self.key = key
+      self.file = file
+      self.task = task
+      self.written = written
+      self.template = template
+      self.name = name
+      self.language = language
+      self.seed = seed
+      self.randomKey = randomKey
+      folderName = name.split(separator: " ").joined(separator: "-")
       let bare = written.split(separator: "{language}").joined()
         .split(separator: "{seed}").joined().trimmed
       let filled = language.map { StageCells.fill(written, "{language}", $0) } ?? written
-      return text == bare || text == filled
+      names = [name, written, template, bare, filled]
     }
+
+    /// Whether a reference by another stage may mean this one.
+    func isCalled(_ text: String) -> Bool { names.contains(text) }
   }
 
   private(set) var cells: [Cell] = []
@@ -41,7 +55,8 @@ struct StageCells {
     languages: (Placed<[Placed<String>]>?, String) throws(ConfigError) -> [String]?
   ) throws(ConfigError) {
     let runSeeds = try Self.checked(runSeeds, key: "seeds")
-    var keys: [String] = []
+    var keys: [String: Int] = [:]
+    var folders: [String: String] = [:]
     for (index, file) in listed.enumerated() {
       let key = "stages.\(index)"
       let each = file.value.each?.value.values ?? []
@@ -77,15 +92,16 @@ struct StageCells {
         for code in codes {
           let filled = try Self.filled(template, code, seed, name.place, key: "\(key).name")
           let cell = "\(template)\n\(code ?? "")"
-          if !keys.contains(cell) { keys.append(cell) }
+          let randomKey = keys[cell] ?? keys.count
+          keys[cell] = randomKey
           guard cells.count < Self.limit else {
             throw ConfigError(file.place, "\(key): more than \(Self.limit) stages in all")
           }
           let made = Cell(
             key: key, file: file, task: task, written: name.value, template: template,
             name: filled, language: code, seed: seed,
-            randomKey: keys.firstIndex(of: cell) ?? 0)
-          try check(made, name.place)
+            randomKey: randomKey)
+          try Self.check(made, name.place, &folders)
           cells.append(made)
         }
       }
@@ -134,7 +150,15 @@ struct StageCells {
     return result
   }
 
-  private func check(_ cell: Cell, _ place: Place) throws(ConfigError) {
+  /// What a run's own files are called, or begin with.
+  private static let ownFiles = [
+    "run.yaml", "metrics.jsonl", "estimate.json", "events.out.tfevents",
+  ]
+
+  /// - Parameter folders: The stages so far by their folders.
+  private static func check(
+    _ cell: Cell, _ place: Place, _ folders: inout [String: String]
+  ) throws(ConfigError) {
     let (key, name) = (cell.key, cell.name)
     let isFolder =
       !name.contains("/") && !name.hasPrefix(".") && name == name.onOneLine
@@ -145,10 +169,14 @@ struct StageCells {
         "\(key).name: \(name.quotedForMessage) cannot be a folder's name; use 1 to 100 bytes, no /, "
           + "no control character, no . at the start")
     }
-    guard let other = cells.first(where: { $0.folderName == cell.folderName }) else { return }
+    guard !ownFiles.contains(where: cell.folderName.hasPrefix) else {
+      throw ConfigError(
+        place, "\(key).name: '\(name)' is the name of a file of the run; use another one")
+    }
+    guard let other = folders.updateValue(name, forKey: cell.folderName) else { return }
     throw ConfigError(
       place,
-      "\(key).name: '\(name)' is the name of an earlier stage ('\(other.name)') or of "
+      "\(key).name: '\(name)' is the name of an earlier stage ('\(other)') or of "
         + "the same folder; names must differ")
   }
 }

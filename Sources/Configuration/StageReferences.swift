@@ -40,17 +40,34 @@ struct StageReferences {
     var files: [String] = []
     for given in listed.value {
       guard given.value.hasPrefix("stage:") else {
+        if !given.value.contains("/"),
+          cells.contains(where: { $0.isCalled(Self.name(given.value)) })
+        {
+          throw ConfigError(
+            given.place,
+            "\(key): \(given.value.quotedForMessage) is a stage: write stage:\(given.value), or ./\(given.value) for a file"
+          )
+        }
         guard languages.count == 1 else {
           throw ConfigError(
             given.place,
             "\(key): files are for a stage of one language, and this one has \(languages.count); a corpus of an "
               + "earlier stage is written stage:NAME")
         }
-        files.append(RunConfiguration.joined(folder, given.value))
+        let path = RunConfiguration.joined(folder, given.value)
+        guard !files.contains(path) else {
+          throw ConfigError(given.place, "\(key): \(given.value.quotedForMessage) is listed twice")
+        }
+        files.append(path)
         continue
       }
       let name = Placed(value: String(given.value.dropFirst("stage:".count)), place: given.place)
-      stages += try resolved(index, name, makes: .corpus, key: key).map(\.name)
+      for cell in try resolved(index, name, makes: .corpus, key: key) {
+        guard !stages.contains(cell.name) else {
+          throw ConfigError(given.place, "\(key): stage '\(cell.name)' is listed twice")
+        }
+        stages.append(cell.name)
+      }
     }
     return (stages, files)
   }
@@ -124,7 +141,8 @@ struct StageReferences {
         "\(key): \(name.quotedForMessage) is no earlier stage; a stage cannot start from itself")
     }
     if let later = cells.indices.first(where: { $0 > index && cells[$0].isCalled(name) }) {
-      if let circle = path(from: later, to: index) {
+      var seen: Set<Int> = []
+      if let circle = path(from: later, to: index, &seen) {
         let names = ([index] + circle).map { "'\(cells[$0].name)'" }.joined(separator: " needs ")
         return ConfigError(given.place, "\(key): a circle of stages: \(names)")
       }
@@ -143,9 +161,9 @@ struct StageReferences {
   }
 
   /// The stages by which one needs another, both included; nil if it does not.
-  private func path(from index: Int, to target: Int, _ seen: Set<Int> = []) -> [Int]? {
+  private func path(from index: Int, to target: Int, _ seen: inout Set<Int>) -> [Int]? {
     if index == target { return [index] }
-    if seen.contains(index) { return nil }
+    guard seen.insert(index).inserted else { return nil }
     let file = cells[index].file.value
     let names =
       [file.start?.value].compactMap(\.self)
@@ -154,7 +172,7 @@ struct StageReferences {
         $0.value.hasPrefix("stage:") ? Self.name(String($0.value.dropFirst(6))) : nil
       } ?? [])
     for other in cells.indices where names.contains(where: { cells[other].isCalled($0) }) {
-      if let rest = path(from: other, to: target, seen.union([index])) { return [index] + rest }
+      if let rest = path(from: other, to: target, &seen) { return [index] + rest }
     }
     return nil
   }

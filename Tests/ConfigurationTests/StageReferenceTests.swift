@@ -44,6 +44,18 @@ private let wrong = [
     stages: "[{name: t}, {name: s, train: [stage:q]}]",
     expected: "39: stages.1.train: 'q' is no earlier stage; known: t"),
   Wrong(
+    stages: "[{name: t}, {name: s, train: [t], languages: [en]}]",
+    expected: "39: stages.1.train: 't' is a stage: write stage:t, or ./t for a file"),
+  Wrong(
+    stages: "[{name: t, languages: [en], train: [./a, ./a]}]",
+    expected: "50: stages.0.train: './a' is listed twice"),
+  Wrong(
+    stages: "[{name: metrics.jsonl}]",
+    expected: "17: stages.0.name: 'metrics.jsonl' is the name of a file of the run"),
+  Wrong(
+    stages: "[{name: p, task: predict, init: ./m, max_length: 9}]",
+    expected: "10: max_length: the model that labels has its own"),
+  Wrong(
     stages: "[{name: s, train: [a.conll]}]",
     expected: "28: stages.0.train: files are for a stage of one language, and this one has 2"),
   Wrong(
@@ -100,6 +112,21 @@ private let wrong = [
     let rest = file.expected.dropFirst(column.count)
     #expect(found.hasPrefix("c.yaml:7:\(column)\(rest)"), "\(found)")
     #expect(!found.contains("\n"))
+  }
+
+  /// Stages that all name each other, and thousands of them, are looked through in no time.
+  @Test(.timeLimit(.minutes(1))) func manyStagesAreResolvedAtOnce() throws {
+    let names = (0..<40).map { "n\($0)" }
+    let stages = names.map { name in
+      let others = names.filter { $0 != name }.map { "\"stage:\($0)\"" }.joined(separator: ", ")
+      return "  - {name: \(name), train: [\(others)]}\n"
+    }
+    #expect(message(recipe + "stages:\n" + stages.joined()).contains("a circle of stages"))
+    let run = try configuration(
+      recipe + "seeds: [\((0..<1500).map(String.init).joined(separator: ", "))]\n"
+        + "stages: [{name: t}, {name: s, init: t}]\n")
+    #expect(run.stages.count == 3000)
+    #expect(run.stages[2999].start == .stage(name: "t seed 1499"))
   }
 
   @Test func aKeyOfATaskThatNoStageHasSaysWhoseItIs() {

@@ -108,6 +108,18 @@ for pair in '0 7' '1 33'; do
   says 'equal to the logged hash' 'replay'
 done
 
+# Reports that cannot be written end no run.
+"$program" train "$folder/run.yaml" --threads 1 --out "$folder/full" </dev/null >/dev/null 2>/dev/full || fail 'a full standard error ended the run'
+[[ $(results "$folder/full") == "$first" ]] || fail 'a full standard error: other bits'
+checks=$((checks + 1))
+# Another teacher than the one that the corpus is of, and a corpus that was cut.
+echo >>"$folder/full/first/model/isogloss.json"
+check 'a run that is complete' "$program" train "$folder/run.yaml" --resume auto --out "$folder/full"
+says 'labelled: was made from other files than the earlier stages hold now' 'the resumed run'
+truncate -s -1 "$folder/full/labelled/corpus/ru.conll"
+check 'a corpus that is made again' "$program" train "$folder/run.yaml" --resume auto --out "$folder/full"
+says 'the stage is run again' 'the resumed run'
+
 model=$folder/out-1-false/second/model
 check 'verify' "$program" checkpoint verify "$model"
 check 'verify of a corpus' "$program" checkpoint verify "$folder/out-1-false/labelled/corpus"

@@ -111,6 +111,37 @@ import Training
     }
   }
 
+  /// A teacher that somebody wrote to since it was trained labels nothing.
+  @Test func aChangedTeacherIsRefused() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let configuration = try recipe(small, "run")
+    #expect(try SmallRun.execute(configuration, stopAfter: 4) == nil)
+    let path = small.folder + "/run/teacher/model/model.safetensors"
+    var weights = try bytes(path)
+    weights[weights.count - 1] ^= 1
+    try weights.write(to: URL(fileURLWithPath: path))
+    #expect { try SmallRun.execute(configuration, resume: .auto) } throws: {
+      "\($0)".contains("model.safetensors: differs from what was saved")
+    }
+  }
+
+  /// Files of later stages are looked for before the first one trains.
+  @Test func aMissingFileOfALaterStageEndsTheRunAtOnce() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let student = Self.student.replacing("'stage:labelled'", with: "'stage:labelled', ./none.conll")
+    let configuration = try small.configuration(
+      "run",
+      [
+        "stages=[\(Self.teacher), {name: labelled, task: predict, init: teacher, languages: [ru]}, \(student)]"
+      ])
+    #expect { try SmallRun.execute(configuration) } throws: {
+      "\($0)".contains("none.conll") && ($0 as? FileError)?.code == .missing
+    }
+    #expect(!FileManager.default.fileExists(atPath: small.folder + "/run"))
+  }
+
   /// A corpus that somebody wrote to since it was made is no data.
   @Test func aChangedCorpusIsRefused() throws {
     let small = try SmallRun()
@@ -123,7 +154,7 @@ import Training
     text[0] ^= 1
     try text.write(to: URL(fileURLWithPath: path))
     #expect { try SmallRun.execute(configuration, resume: .auto) } throws: {
-      "\($0)".contains("ru.conll") && ($0 as? FileError)?.code == .data
+      "\($0)".contains("ru.conll: differs") && "\($0)".contains("to run stage 'labelled' again")
     }
   }
 }

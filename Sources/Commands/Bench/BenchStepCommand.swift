@@ -57,7 +57,7 @@ enum BenchStepCommand {
     try profiling?.report(seconds: seconds)
     if communicator.rank == 0, let workers, let profile, let graph = profile.graph {
       let table = graph.table(workers: workers, operations: profile.rows, total: seconds)
-      FileHandle.standardError.write(Data(table.utf8))
+      Terminal.write(table)
     }
     // The peak of every rank: memory of several ranks is their sum.
     var peak = [Measured.peakBytes]

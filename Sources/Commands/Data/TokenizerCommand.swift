@@ -63,7 +63,7 @@ enum TokenizerCommand {
         print("  second  \(pieces(other, second))")
       }
     }
-    FileHandle.standardError.write(Data("\(differing) of \(count) lines differ\n".utf8))
+    Terminal.write("\(differing) of \(count) lines differ\n")
     if differing > 0 { exit(1) }
   }
 

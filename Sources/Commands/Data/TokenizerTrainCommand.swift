@@ -67,7 +67,7 @@ enum TokenizerTrainCommand {
 
     let reporter = Terminal.reporter()
     let report = try training.run(to: directory) { reporter.line($0) }
-    FileHandle.standardError.write(Data(report.text.utf8))
+    Terminal.write(report.text)
     if arguments.has("json") {
       for row in report.rows {
         try JSONLine.print(row)

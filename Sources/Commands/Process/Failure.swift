@@ -30,7 +30,7 @@ enum Failure {
       // The rank is named already.
       let words = (error as? CollectiveError).map { "\($0.operation): \($0.detail)" } ?? "\(error)"
       let text = words.split(whereSeparator: \.isNewline).joined(separator: " ")
-      FileHandle.standardError.write(Data("isogloss: \(place)\(text)\n".utf8))
+      Terminal.write("isogloss: \(place)\(text)\n")
       if Ranks.identity != nil { GroupEnd.letItBeHeard() }
     }
     if let communicator = unsafe Ranks.communicator, communicator.size > 1 {

@@ -56,6 +56,8 @@ enum Signals {
       _exit(74)
     }
     signal(SIGPIPE, SIG_IGN)
+    // A write beyond the limit of a file's size is then an error, as on a full disk.
+    signal(SIGXFSZ, SIG_IGN)
     // Who started this process may have blocked them, and the mask is inherited.
     var watched = sigset_t()
     unsafe sigemptyset(&watched)

@@ -11,16 +11,22 @@ enum Terminal {
     return Reporter(
       line: { text in
         clearProgress()
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        write(text + "\n")
       },
       progress: { text in
         let line = isTerminal ? "\r\u{1B}[K\(text)" : text + "\n"
-        FileHandle.standardError.write(Data(line.utf8))
+        write(line)
       })
+  }
+
+  /// Writes to standard error. A run whose reports nobody can read any more, behind a pipe that closed or on a full disk, goes
+  /// on without them.
+  static func write(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
   }
 
   /// Clears the line of a progress report from a terminal.
   static func clearProgress() {
-    if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    if isTerminal { write("\r\u{1B}[K") }
   }
 }

@@ -32,7 +32,7 @@ struct Profiling {
   /// - Parameter seconds: What the profiled steps took.
   func report(seconds: Double) throws {
     if let peaks {
-      FileHandle.standardError.write(Data(profile.table(total: seconds, peaks: peaks).utf8))
+      Terminal.write(profile.table(total: seconds, peaks: peaks))
     }
     guard let tracePath else { return }
     let name = "rank \(communicator.rank) on \(communicator.hostName)"

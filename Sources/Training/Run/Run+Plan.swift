@@ -34,6 +34,7 @@ extension Run {
       guard let task = try task(of: stage) as? any TrainingTask else { return .data }
       return .training(planning(stage, task))
     } catch let missing as StageDataMissing {
+      try checkLaterFiles()
       return .known(after: missing.stage)
     }
   }

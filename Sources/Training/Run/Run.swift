@@ -120,6 +120,11 @@ public struct Run {
         if let done = finished(place, stage) {
           context.reporter.line(
             "\(stage.name): complete\(done.map { ", \($0.steps) steps" } ?? "")")
+          if comesFromOthers(stage) {
+            context.reporter.line(
+              "\(stage.name): was made from other files than the earlier stages hold now; remove \(place) to make it again"
+            )
+          }
           if let done { results.append(done) }
           continue
         }
@@ -128,7 +133,10 @@ public struct Run {
       if let path = named { (checkpoint, named) = (path, nil) }
       switch try execute(stage, from: checkpoint, context) {
       case .trained(.finished(let result)): results.append(result)
-      case .trained(.stopped(let request)), .gaveUp(let request): return .stopped(request)
+      case .trained(.stopped(let request)): return .stopped(request)
+      case .gaveUp(let request):
+        context.reporter.line("\(stage.name): stopped; --resume auto begins it anew")
+        return .stopped(request)
       case .made: break
       }
     }
@@ -257,12 +265,10 @@ public struct Run {
   private func finished(_ directory: String, _ stage: Stage) -> StageResult?? {
     let schema = context.configuration.schema(of: stage)
     if !schema.trains {
-      let corpus = context.configuration.directory(of: .corpus, ofStage: stage)
-      return (try? CheckpointDirectory.checkSizes(corpus)) == nil ? nil : .some(nil)
+      return isWhole(context.configuration.directory(of: .corpus, ofStage: stage), stage)
+        ? .some(nil) : nil
     }
-    guard
-      stage.training.saveStrategy == .no
-        || (try? CheckpointDirectory.checkSizes(directory + "/model")) != nil,
+    guard stage.training.saveStrategy == .no || isWhole(directory + "/model", stage),
       FileManager.default.fileExists(atPath: directory + "/result.json")
     else { return nil }
     // One that cannot be read was cut short: the stage is then not finished.
@@ -275,6 +281,51 @@ public struct Run {
         }
       } ?? false
     return isWhole && result?.stage == stage.name ? .some(result) : nil
+  }
+
+  /// Whether a directory of a stage holds what its manifest lists. What is damaged is made again, and not in silence.
+  private func isWhole(_ directory: String, _ stage: Stage) -> Bool {
+    guard CheckpointDirectory.hasManifest(directory) else { return false }
+    do throws(FileError) {
+      try CheckpointDirectory.checkSizes(directory)
+      return true
+    } catch {
+      context.reporter.line("\(stage.name): \(error); the stage is run again")
+      return false
+    }
+  }
+
+  /// Whether a complete stage was made from other artifacts than those that earlier stages hold now, as far as manifests say.
+  private func comesFromOthers(_ stage: Stage) -> Bool {
+    let schema = context.configuration.schema(of: stage)
+    let made = context.configuration.directory(
+      of: schema.trains ? .model : .corpus, ofStage: stage)
+    guard context.communicator.rank == 0, !stage.sources.isEmpty,
+      let recorded = try? CheckpointManifest(directory: made).lineage.parents,
+      let origins = try? context.setup(stage).origins(),
+      // Earlier versions recorded the first weights alone.
+      origins.count == recorded.count, origins.allSatisfy(CheckpointDirectory.hasManifest),
+      let lineage = try? CheckpointLineage(of: origins)
+    else { return false }
+    return lineage.parents != recorded
+  }
+
+  /// Throws if a stage that is not known before others have run lists files that are not there.
+  func checkLaterFiles() throws {
+    for stage in context.configuration.stages where !stage.sources.isEmpty {
+      for path in context.taskType(of: stage).dataFiles(of: stage, in: context.configuration)
+      where !FileManager.default.fileExists(atPath: path) {
+        throw FileError(
+          .missing, path, "no such file or directory, which stage '\(stage.name)' reads")
+      }
+    }
+    for stage in context.configuration.stages {
+      for case .checkpoint(let path) in [stage.start] + stage.teachers
+      where !FileManager.default.fileExists(atPath: path) {
+        throw FileError(
+          .missing, path, "no such directory, whose model stage '\(stage.name)' needs")
+      }
+    }
   }
 
   /// The newest complete checkpoint, by the first rank's word.
@@ -326,6 +377,7 @@ public struct Run {
         "\(directory) is not empty and holds no run of this program; set output_dir (--out) to "
           + "another directory")
     }
+    try checkLaterFiles()
     try makeDirectory(directory)
     // The record first: from now on the directory is this run's.
     try WholeFile.replace(Array(context.configuration.description.utf8), at: record)

@@ -1,5 +1,6 @@
 import Checkpoints
 public import Files
+import Foundation
 
 /// The probabilities of labels behind the tags of a corpus, as `CODE.safetensors`: `probabilities`, fp32 of shape
 /// `[words, labels]`, and `word_counts`, int32 of shape `[sentences]`, which prove that they fit the sentences. What the
@@ -16,10 +17,9 @@ public struct SoftLabels: Sendable {
   /// - Parameter sentences: The words of each sentence that they must fit.
   /// - Throws: ``FileError`` where they are missing, damaged, or of other sentences.
   public init(_ artifact: CorpusArtifact, sentences: [Int]) throws(FileError) {
-    let manifest = try CheckpointManifest(directory: artifact.directory)
-    let names = manifest.facts["labels"]?[artifact.language]?.array?.compactMap(\.string) ?? []
+    let names = try artifact.labels()
     let path = artifact.soft
-    guard !names.isEmpty else {
+    guard !names.isEmpty, FileManager.default.fileExists(atPath: path) else {
       throw FileError(
         .missing, path,
         "the corpus has no soft labels; set soft_labels: true in the stage that makes it")

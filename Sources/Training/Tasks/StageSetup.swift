@@ -1,6 +1,7 @@
 import Checkpoints
 public import Collectives
 public import Configuration
+public import Files
 import Foundation
 public import Tensors
 
@@ -99,10 +100,15 @@ public struct StageSetup {
     guard FileManager.default.fileExists(atPath: directory + "/isogloss.json") else {
       throw StageDataMissing(stage: name)
     }
-    if artifact == .corpus {
-      // Another stage made it, maybe long ago: what was changed since would be trained on in silence.
-      try shared.value("verified corpus \(name)", key: directory) {
-        _ = try CheckpointDirectory.verify(directory)
+    // Another stage made it, maybe long ago: what was changed since would be trained on in silence. Of a model, of which a
+    // rank may read little, one rank reads all.
+    if artifact == .corpus || communicator.rank == 0 {
+      try shared.value("verified \(artifact.words) \(name)", key: directory) {
+        do throws(FileError) {
+          _ = try CheckpointDirectory.verify(directory)
+        } catch {
+          throw RunError(.data, "\(error); remove \(directory) to run stage '\(name)' again")
+        }
       }
     }
     return directory
@@ -134,6 +140,12 @@ public struct CorpusArtifact: Sendable, Equatable {
   public var tagged: String { "\(directory)/\(language).conll" }
   /// See ``SoftLabels``.
   public var soft: String { "\(directory)/\(language).safetensors" }
+
+  /// All labels that the model could have given, in the order of its scores; none if the corpus is not of a model.
+  public func labels() throws(FileError) -> [String] {
+    try CheckpointManifest(directory: directory).facts["labels"]?[language]?.array?
+      .compactMap(\.string) ?? []
+  }
 }
 
 extension Stage {

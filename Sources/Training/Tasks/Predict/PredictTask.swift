@@ -21,7 +21,9 @@ public struct PredictOptions: TaskOptions {
     TaskKey(
       "soft_labels", \.softLabels,
       "Whether the probability of each label of each word is kept too, as CODE.safetensors."),
-    TaskKey("token_column", \.tokenColumn, "Column of the word in CoNLL files of input."),
+    TaskKey(
+      "token_column", \.tokenColumn, must: .atLeast(0),
+      "Column of the word in CoNLL files of input."),
   ]
 
   public func check(_ own: OwnKeys) throws(ConfigError) {
@@ -30,6 +32,9 @@ public struct PredictOptions: TaskOptions {
         at: "input",
         "input: files are of one language, and the stage has \(own.stage.languages.count); give languages or each: language"
       )
+    }
+    if own.stage.maxLength != nil {
+      throw own.error(at: "max_length", "max_length: the model that labels has its own")
     }
     if let empty = input, empty.isEmpty {
       throw own.error(at: "input", "input: at least one file is needed")
@@ -46,7 +51,8 @@ public struct PredictOptions: TaskOptions {
       case .labels where softLabels:
         throw own.error(
           at: "soft_labels",
-          "soft_labels: the model of stage '\(teacher.name)' gives labels without probabilities; give that stage another head, or remove soft_labels")
+          "soft_labels: the model of stage '\(teacher.name)' gives labels without probabilities; give that stage another head, or remove soft_labels"
+        )
       case .labels, .probabilities: break
       }
     }
@@ -100,7 +106,22 @@ public struct PredictTask: DataTask {
     predictor = try StoredCheckpoint(directory: directory).predictor(setup.tasks)
     inputs = Self.inputs(of: setup.stage, in: setup.configuration)
     hashes = try inputs.map { try DataFiles.hashes($0.files) }
-    for (code, _) in inputs { _ = try predictor.labels(of: code) }
+    for (code, _) in inputs {
+      for label in try predictor.labels(of: code) where !Self.isField(label) {
+        throw RunError(
+          .data,
+          "\(directory): label '\(printable(label, limit: 64))' cannot stand in a CoNLL file: it is empty or holds a blank or a control character"
+        )
+      }
+    }
+  }
+
+  /// Whether a text can be a field of a row.
+  private static func isField(_ text: String) -> Bool {
+    !text.isEmpty
+      && text.unicodeScalars.allSatisfy {
+        !$0.properties.isWhitespace && $0.properties.generalCategory != .control
+      }
   }
 
   public var fingerprints: [String] {
@@ -121,19 +142,22 @@ public struct PredictTask: DataTask {
         try SentenceReader.read(
           $0, columns: ColumnChoice(token: options.tokenColumn, tag: -1), tagged: false)
       }
+      for sentence in sentences where sentence.words.contains("-DOCSTART-") {
+        throw FileError(
+          .data, sentence.path, line: sentence.line,
+          "the word -DOCSTART- cannot stand in a CoNLL file: readers skip it; remove it")
+      }
       guard try label(sentences, code, into: directory, stop: stop) else { return nil }
       counts[code] = [
         "sentences": .init(sentences.count),
         "words": .init(sentences.reduce(0) { $0 + $1.words.count }),
       ]
-      if options.softLabels {
-        labels[code] = .array(try predictor.labels(of: code).map { .init($0) })
-      }
+      labels[code] = .array(try predictor.labels(of: code).map { .init($0) })
     }
     try predictor.confirmUnwritten()
     var facts = JSONObject()
     facts["corpus"] = .object(counts)
-    if options.softLabels { facts["labels"] = .object(labels) }
+    facts["labels"] = .object(labels)
     return facts
   }
 

@@ -8,12 +8,18 @@ struct LanguageText: Sendable {
   let train: TaggedText?
   let dev: TaggedText?
   let test: TaggedText?
+  /// Labels that the model has whether or not a sentence that it is trained on has them.
+  private let known: [String]
 
-  /// - Parameter train: The files that are trained on.
+  /// - Parameters:
+  ///   - train: The files that are trained on.
+  ///   - known: The labels of the models that tagged some of them.
   init(
-    _ language: RunConfiguration.Language, train files: [String], columns: ColumnChoice
+    _ language: RunConfiguration.Language, train files: [String], known: [String],
+    columns: ColumnChoice
   ) throws {
     code = language.code
+    self.known = known
     train =
       files.isEmpty
       ? nil
@@ -24,9 +30,11 @@ struct LanguageText: Sendable {
 
   var reports: [TagReport] { [train, dev, test].compactMap(\.self).flatMap(\.reports) }
 
-  /// The labels of what is trained on; of a language that nothing trains, those of dev and test.
+  /// The labels of what is trained on, with those that a model which tagged it did not happen to use; of a language that
+  /// nothing trains, those of dev and test.
   var labels: LabelSet {
-    LabelSet(of: train?.sentences ?? (dev?.sentences ?? []) + (test?.sentences ?? []))
+    let found = LabelSet(of: train?.sentences ?? (dev?.sentences ?? []) + (test?.sentences ?? []))
+    return LabelSet(union: [found, LabelSet(ordered: known)])
   }
 
   func encoded(

@@ -74,7 +74,9 @@ public struct TokenClassificationTask: TrainingTask {
     return try setup.shared.value(schema.name, key: key) {
       setup.communicator.activity.begin("reading data")
       let texts = try zip(languages, files).map { language, files in
-        try LanguageText(language, train: files, columns: options.columns)
+        let known = try setup.artifacts(of: language.code).flatMap { try $0.labels() }
+        return try LanguageText(
+          language, train: files, known: Set(known).sorted(), columns: options.columns)
       }
       for report in texts.flatMap(\.reports) { setup.reporter.line("\(report)") }
       let sets = options.labels.labelSets(texts.map(\.labels))
