@@ -142,6 +142,31 @@ import Training
     #expect(!FileManager.default.fileExists(atPath: small.folder + "/run"))
   }
 
+  /// Labels of a model from elsewhere that would break the rows of a corpus are errors.
+  @Test(arguments: ["B-A\\r", "B-A\\nB", "B-A\\tB", "B A"])
+  func aLabelThatIsNoFieldIsRefused(label: String) throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    _ = try SmallRun.execute(try small.configuration("run", ["max_steps=2"]))
+    let model = small.folder + "/run/train/model"
+    try FileManager.default.removeItem(atPath: model + "/isogloss.json")
+    let path = model + "/config.json"
+    let config = try String(contentsOfFile: path, encoding: .utf8)
+    #expect(config.contains("\"B-LOC\""))
+    try config.replacing("\"B-LOC\"", with: "\"\(label)\"")
+      .write(toFile: path, atomically: true, encoding: .utf8)
+    let configuration = try small.configuration(
+      "next",
+      [
+        "model=null", "tokenizer=null",
+        "stages=[{name: l, task: predict, init: \(model), languages: [en]}]",
+      ])
+    #expect { try SmallRun.execute(configuration) } throws: { error in
+      let text = "\(error)"
+      return text.contains("cannot stand in a CoNLL file") && !text.contains("\n")
+    }
+  }
+
   /// A corpus that somebody wrote to since it was made is no data.
   @Test func aChangedCorpusIsRefused() throws {
     let small = try SmallRun()
