@@ -115,7 +115,7 @@ public enum OptimiserFiles {
   }
 
   /// Floats that lie together among a piece's values and among a share's moments.
-  private struct Run {
+  private struct Stretch {
     var value: Int
     var moments: Int
     var count: Int
@@ -125,23 +125,23 @@ public enum OptimiserFiles {
   private static func runs(
     of index: Int, _ piece: Range<Int>, _ rows: [Int32], _ share: OptimiserShare,
     _ state: OptimiserState
-  ) -> [Run] {
+  ) -> [Stretch] {
     let entry = state.layout.entries[index]
     guard entry.isTable else {
       let start = entry.offset + piece.lowerBound
       return share.parts(of: start..<start + piece.count).map {
-        Run(value: $0.floats.lowerBound - start, moments: $0.start, count: $0.floats.count)
+        Stretch(value: $0.floats.lowerBound - start, moments: $0.start, count: $0.floats.count)
       }
     }
     let columns = entry.shape[1]
     return piece.filter { share.owns(row: rows[$0]) }.map {
-      Run(
+      Stretch(
         value: ($0 - piece.lowerBound) * columns,
         moments: share.start(ofRow: rows[$0], table: index, columns: columns), count: columns)
     }
   }
 
-  private static func copy(_ runs: [Run], of moments: FloatBuffer, to values: inout [Float]) {
+  private static func copy(_ runs: [Stretch], of moments: FloatBuffer, to values: inout [Float]) {
     for run in runs {
       moments.withSpan(run.moments..<run.moments + run.count) { span in
         for index in span.indices { values[run.value + index] = span[index] }
