@@ -154,7 +154,7 @@ public struct Stage: Sendable {
   public var teachers: [Start] = []
   /// Earlier stages whose corpora take the place of the languages' training files.
   public var trainStages: [String] = []
-  /// Files that stand beside them; only of a stage of one language.
+  /// Files to train on in addition; only for a stage of one language.
   public var trainFiles: [String] = []
   /// Codes of the languages worked on, in the run's order; at least one.
   public var languages: [String]

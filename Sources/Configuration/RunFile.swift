@@ -216,7 +216,7 @@ struct StageFile: HasOwnKeys {
   /// What a stage is made for, once for each.
   enum Expansion: String, ConfigChoice { case language, seed }
 
-  /// One choice or a list of them.
+  /// One choice, or a list of choices.
   struct Expansions: ConfigValue {
     var values: [Expansion]
 

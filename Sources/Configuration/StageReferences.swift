@@ -26,7 +26,7 @@ struct StageReferences {
     return found
   }
 
-  /// The stages whose corpora `train` names, and the files beside them.
+  /// The stages whose corpora `train` names, and the files that it names.
   func training(
     of index: Int, _ listed: Placed<[Placed<String>]>, languages: [String]
   ) throws(ConfigError) -> (stages: [String], files: [String]) {

@@ -13,7 +13,7 @@ public struct TaskSchema: Sendable {
   public let needs: Set<Need>
   /// What other stages may give to one of it.
   public let takes: Set<Input>
-  /// Which keys of `languages.CODE` it reads beside `train`, `dev` and `test`.
+  /// Which keys of `languages.CODE` it reads in addition to `train`, `dev` and `test`.
   public let languageKeys: Set<String>
   /// Its own keys, which the run or any stage of the task may have.
   public let keys: [ConfigKey]
@@ -27,7 +27,7 @@ public struct TaskSchema: Sendable {
   /// What a run gives to stages that start from an encoder: `init` or `model`, and a tokenizer.
   public enum Need: Sendable { case encoder, tokenizer }
 
-  /// A key by which a stage names earlier ones, beside `init`.
+  /// A key other than `init` by which a stage names earlier ones.
   public enum Input: String, Sendable, CaseIterable { case train, teachers }
 
   /// - Parameters:
@@ -217,7 +217,7 @@ public struct TaskKey<Options>: Sendable {
 
   /// A key that always has a value; its default is that of the options.
   ///
-  /// - Parameter requirement: What the value must be beside its type: `.inside(0...1)`.
+  /// - Parameter requirement: What the value must be, in addition to its type: `.inside(0...1)`.
   public init<Value: WritableConfigValue>(
     _ name: String, _ path: WritableKeyPath<Options, Value> & Sendable,
     must requirement: Requirement<Value>? = nil, otherNames: [String] = [], _ help: String

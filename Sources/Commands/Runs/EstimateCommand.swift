@@ -35,7 +35,7 @@ enum EstimateCommand {
         Option("out", value: "FILE", "Keeps the prediction as JSON."),
         Option(
           "save",
-          "Keeps it as estimate.json in output_dir, for a run there to show beside what it measures."
+          "Keeps it as estimate.json in output_dir, so that a run there shows it next to its own measurements."
         ),
         Option("json", "Prints one JSON object for each number of nodes."),
       ],

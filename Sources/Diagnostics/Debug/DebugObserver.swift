@@ -2,7 +2,7 @@ package import Collectives
 import Foundation
 package import Training
 
-/// What a run does beside training: checks of everything, a log of each rank's gradients, a fault made on purpose, a step
+/// What a run does in addition to training: checks of everything, a log of each rank's gradients, a fault made on purpose, a step
 /// done again. Nothing of it changes a weight, but for a fault that is asked for.
 package struct DebugObserver: RunObserver {
   /// Whether everything is checked: batches, operations, gradients, and the weights of all ranks in every step.

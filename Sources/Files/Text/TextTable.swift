@@ -4,7 +4,7 @@ package struct TextTable {
   package let lines: [String]
 
   /// - Parameters:
-  ///   - rows: Of equal counts of cells; the heading is one of them.
+  ///   - rows: The heading and the other rows, all with the same number of cells.
   ///   - leftColumns: How many columns stand to the left.
   package init(_ rows: [[String]], leftColumns: Int = 1) {
     let columns = rows.first?.indices ?? 0..<0

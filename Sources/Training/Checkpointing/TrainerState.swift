@@ -2,7 +2,7 @@ import Configuration
 
 /// Where a stage stands, as `trainer_state.json`. It does not depend on the rank count.
 ///
-/// `Cursor` is what the stage's feed needs to go on, beside the step.
+/// `Cursor` is what the stage's feed needs in addition to the step, so that a run can go on.
 struct TrainerState<Cursor: Codable & Sendable & Equatable>: Codable, Equatable, Sendable {
   var formatVersion = 1
   var stage: String

@@ -70,7 +70,7 @@ extension Run {
 package struct StageMemory {
   /// Weights, gradient and two moments.
   package var stateBytes: Int
-  /// A second copy of weights and moments where a checkpoint is written beside steps.
+  /// A second copy of weights and moments where a checkpoint is written while steps run.
   package var copiedBytes: Int
   /// The activations of the largest step among the first hundred.
   package var activationBytes: Int

@@ -12,7 +12,7 @@ public struct RunContext {
   public var reporter: Reporter
   public var log: MetricLog?
   public var programVersion: String
-  /// Asked before every step: whether this rank has been told to stop.
+  /// Asked before every step: whether a signal asks this rank to stop.
   public var stopRequested: @Sendable () -> StopRequest?
   /// Looks on, if there is one.
   package var observer: (any RunObserver)?

@@ -38,7 +38,7 @@ package struct ObservedStage<Task: TrainingTask> {
 package protocol StageObserver<Batch>: AnyObject {
   associatedtype Batch: StepBatch
 
-  /// What looks on inside a step.
+  /// Observes the parts of a step.
   var step: StepWatch { get }
 
   /// The stage's method, or one that stands for it.

@@ -1,6 +1,6 @@
 package import Tensors
 
-/// What looks on while a rank computes its gradient.
+/// Observes a rank while it computes its gradient.
 ///
 /// A step that has none does nothing for it.
 package final class StepWatch {

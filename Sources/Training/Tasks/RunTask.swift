@@ -64,7 +64,7 @@ public protocol TrainingTask: RunTask {
   /// The stage's items, from its first step on.
   var feed: Feed { get }
 
-  /// What manifests tell of the model beside the config: heads, labels; and for its card, as `card`, an object with `model`,
+  /// What manifests say of the model in addition to the config: heads, labels; and for its card, as `card`, an object with `model`,
   /// what it is, with its article, and `pipeline_tag`, the Hub's name for what it does, if `transformers` loads it.
   var facts: JSONObject { get }
 
@@ -128,7 +128,7 @@ public protocol DataTask: RunTask {
 /// Everything follows from the data, the seed and the step, never from ranks.
 public protocol StageFeed: Sendable {
   associatedtype Batch: StepBatch
-  /// What a checkpoint must keep to go on, beside the step; see ``NoCursor``.
+  /// What a checkpoint must keep in addition to the step, so that a run can go on; see ``NoCursor``.
   associatedtype Cursor: Codable & Sendable & Equatable
 
   /// The steps of so many epochs from the first; a part of an epoch is rounded up to whole steps.

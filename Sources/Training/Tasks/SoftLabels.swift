@@ -4,7 +4,7 @@ import Foundation
 
 /// The probabilities of labels behind the tags of a corpus, as `CODE.safetensors`: `probabilities`, fp32 of shape
 /// `[words, labels]`, and `word_counts`, int32 of shape `[sentences]`, which prove that they fit the sentences. What the
-/// labels are stands in the manifest beside it.
+/// labels are stands in the manifest of the same directory.
 public struct SoftLabels: Sendable {
   /// In the order of the columns.
   public let labels: [String]
