@@ -15,14 +15,12 @@ public struct TaskSchema: Sendable {
   public let takes: Set<Input>
   /// Which keys of `languages.CODE` it reads in addition to `train`, `dev` and `test`.
   public let languageKeys: Set<String>
-  /// Its own keys, which the run or any stage of the task may have.
-  public let keys: [ConfigKey]
+  /// Its own keys and other programs' names of them: theirs, ours. Made when asked for: few commands read keys.
+  private let ownKeys: @Sendable () -> (keys: [ConfigKey], otherNames: [(String, String)])
   /// Reads the keys of a stage; see ``OwnKeys``.
   let options: @Sendable (OwnKeys) throws(ConfigError) -> any TaskOptions
   /// Options as lines of YAML, by key.
   let lines: @Sendable (any TaskOptions) -> [(name: String, value: String)]
-  /// Other programs' names of its keys: theirs, ours.
-  let otherNames: [(String, String)]
 
   /// What a run gives to stages that start from an encoder: `init` or `model`, and a tokenizer.
   public enum Need: Sendable { case encoder, tokenizer }
@@ -45,8 +43,12 @@ public struct TaskSchema: Sendable {
     self.needs = needs
     self.takes = takes
     self.languageKeys = languageKeys
-    keys = Options.keys.map(\.key)
-    otherNames = Options.keys.flatMap { key in key.otherNames.map { ($0, key.key.name) } }
+    ownKeys = {
+      (
+        Options.keys.map(\.key),
+        Options.keys.flatMap { key in key.otherNames.map { ($0, key.key.name) } }
+      )
+    }
     self.options = { own throws(ConfigError) in
       var options = Options()
       for key in Options.keys {
@@ -64,6 +66,12 @@ public struct TaskSchema: Sendable {
       return Options.keys.compactMap { key in key.show(options).map { (key.key.name, $0) } }
     }
   }
+
+  /// Its own keys, which the run or any stage of the task may have.
+  public var keys: [ConfigKey] { ownKeys().keys }
+
+  /// Other programs' names of its keys: theirs, ours.
+  var otherNames: [(String, String)] { ownKeys().otherNames }
 
   /// Whether its stages train, and do not only make data.
   public var trains: Bool { makes.contains(.model) }

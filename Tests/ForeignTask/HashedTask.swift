@@ -212,17 +212,20 @@ private struct LoadedHashes: Predictor {
   func labels(of language: String?) -> [String] { names }
 
   func predict(
-    _ sentences: [Sentence], language: String?, scores: PredictedScores, in workspace: Workspace
-  ) -> [Prediction] {
-    sentences.map { sentence in
+    _ sentences: [Sentence], language: String?, scores: PredictedScores, in workspace: Workspace,
+    each body: (Int, Prediction) -> Void
+  ) {
+    for (place, sentence) in sentences.enumerated() {
       let found = network.probabilities(
         of: sentence.words.map { network.bucket(of: $0) }, model.parameters, in: workspace)
-      return Prediction(
-        tags: sentence.words.indices.map { word in
-          names[found[word * names.count..<(word + 1) * names.count].best]
-        },
-        scores: scores == .none
-          ? [] : found.map { scores == .logits ? Float(log(Double($0))) : $0 })
+      body(
+        place,
+        Prediction(
+          tags: sentence.words.indices.map { word in
+            names[found[word * names.count..<(word + 1) * names.count].best]
+          },
+          scores: scores == .none
+            ? [] : found.map { scores == .logits ? Float(log(Double($0))) : $0 }))
     }
   }
 
@@ -231,7 +234,8 @@ private struct LoadedHashes: Predictor {
     in workspace: Workspace
   ) throws -> Evaluation {
     let sentences = try TaggedText(reading: [file], columns: columns).sentences
-    let found = predict(sentences, language: language, scores: .none, in: workspace)
+    let found = try predictions(
+      of: sentences, language: language, scores: .none, in: workspace)
     let pairs = zip(sentences.flatMap(\.tags), found.flatMap(\.tags))
     let accuracy = Double(pairs.count { $0 == $1 }) / Double(max(1, found.flatMap(\.tags).count))
     let json: JSONValue = ["file": .init(file), "accuracy": .init(accuracy)]

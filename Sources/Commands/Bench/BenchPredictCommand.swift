@@ -39,7 +39,7 @@ enum BenchPredictCommand {
     let profiling = try Profiling(arguments, on: workspace)
     workspace.profile = profiling?.profile
     let seconds = try Measured.seconds {
-      _ = try predictor.predict(sentences, language: language, scores: .none, in: workspace)
+      try predictor.predict(sentences, language: language, scores: .none, in: workspace) { _, _ in }
     }
     try profiling?.report(seconds: seconds)
     let report = BenchReport([

@@ -48,8 +48,8 @@ enum PredictCommand {
     func tag(logits: Bool, _ each: ([Float]) throws -> Void) throws {
       var stream = try SentenceStream(input, columns: columns)
       while let sentences = try stream.next() {
-        let predictions = try predictor.predict(
-          sentences, language: language, scores: logits ? .logits : .none, in: workspace)
+        let predictions = try predictor.predictions(
+          of: sentences, language: language, scores: logits ? .logits : .none, in: workspace)
         var text = ""
         for (sentence, prediction) in zip(sentences, predictions) {
           for (word, tag) in zip(sentence.words, prediction.tags) { text += "\(word)\t\(tag)\n" }

@@ -51,10 +51,13 @@ public protocol Predictor: Sendable {
 
   /// Labels sentences, in batches that the sentences alone fix.
   ///
-  /// - Parameter scores: What stands behind each label is to be given.
+  /// - Parameters:
+  ///   - scores: What stands behind each label is to be given.
+  ///   - body: Called once for each sentence, in the order of the batches, with its place among `sentences`.
   func predict(
-    _ sentences: [Sentence], language: String?, scores: PredictedScores, in workspace: Workspace
-  ) throws -> [Prediction]
+    _ sentences: [Sentence], language: String?, scores: PredictedScores, in workspace: Workspace,
+    each body: (_ sentence: Int, _ prediction: Prediction) -> Void
+  ) throws
 
   /// Scores the model on a tagged file.
   ///
@@ -66,6 +69,17 @@ public protocol Predictor: Sendable {
   /// - Throws: ``FileError`` if somebody has written to the checkpoint since it was read: what it gave since then
   ///   would be of other weights.
   func confirmUnwritten() throws(FileError)
+}
+
+extension Predictor {
+  /// The predictions of sentences, in their order.
+  public func predictions(
+    of sentences: [Sentence], language: String?, scores: PredictedScores, in workspace: Workspace
+  ) throws -> [Prediction] {
+    var all = [Prediction](repeating: .init(tags: [], scores: []), count: sentences.count)
+    try predict(sentences, language: language, scores: scores, in: workspace) { all[$0] = $1 }
+    return all
+  }
 }
 
 /// What stands behind predicted labels.

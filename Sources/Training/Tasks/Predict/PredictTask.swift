@@ -182,8 +182,8 @@ public struct PredictTask: DataTask {
       var tags: [UInt8] = []
       var scores: [Float] = []
       if own < groups.count {
-        let predictions = try predictor.predict(
-          Array(groups[own]), language: code,
+        let predictions = try predictor.predictions(
+          of: Array(groups[own]), language: code,
           scores: options.softLabels ? .probabilities : .none, in: setup.workspace)
         tags = Array(predictions.flatMap(\.tags).joined(separator: "\n").utf8)
         scores = predictions.flatMap(\.scores)

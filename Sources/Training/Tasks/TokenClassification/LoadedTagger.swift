@@ -52,8 +52,9 @@ struct LoadedTagger: Predictor {
   }
 
   func predict(
-    _ sentences: [Sentence], language: String?, scores: PredictedScores, in workspace: Workspace
-  ) throws -> [Prediction] {
+    _ sentences: [Sentence], language: String?, scores: PredictedScores, in workspace: Workspace,
+    each body: (Int, Prediction) -> Void
+  ) throws {
     let head = try head(of: language)
     let labels = facts.labels[head].labels
     if scores == .probabilities, facts.head == .crf {
@@ -63,15 +64,15 @@ struct LoadedTagger: Predictor {
           + "labels")
     }
     let split = try Split(sentences, labels: nil, tokenizer: loaded.tokenizer, shape: window)
-    var predictions = [Prediction](repeating: .init(tags: [], scores: []), count: sentences.count)
     tagger(head, in: workspace).predict(
       split, language: 0, parameters: loaded.model.parameters, logits: scores != .none
     ) { sentence, found, rows in
-      predictions[sentence] = Prediction(
-        tags: found.map { labels[Int($0)] },
-        scores: rows.flatMap { scores == .probabilities ? Self.softmax($0) : $0 })
+      body(
+        sentence,
+        Prediction(
+          tags: found.map { labels[Int($0)] },
+          scores: rows.flatMap { scores == .probabilities ? Self.softmax($0) : $0 }))
     }
-    return predictions
   }
 
   private static func softmax(_ logits: [Float]) -> [Float] {
