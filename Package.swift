@@ -48,6 +48,7 @@ let package = Package(
     library("Tokenizers", ["CSentencePiece", "Files", "Determinism"]),
     library("Tensors", ["CKernels", "COpenBLAS", "Files", "Determinism"]),
     library("Corpus", ["Tokenizers", "Files", "Determinism"]),
+    library("Comparison", ["Corpus", "Files", "Determinism"]),
     library("Collectives", ["CMPI", "Determinism"]),
     library("Checkpoints", ["Files", "CCrypto"]),
     library("Configuration", ["CYAML", "Checkpoints", "Model", "Tensors"]),
@@ -67,7 +68,8 @@ let package = Package(
     library(
       "Commands",
       [
-        "Diagnostics", "Training", "Tensors", "Corpus", "Tokenizers", "Collectives", "Checkpoints",
+        "Diagnostics", "Comparison", "Training", "Tensors", "Corpus", "Tokenizers", "Collectives",
+        "Checkpoints",
         "Files", "Configuration", "CLinux",
       ]),
 
@@ -95,6 +97,9 @@ let package = Package(
     tests(
       "CorpusTests", ["Corpus", "Tokenizers", "Files", "Determinism"],
       exclude: ["Scores/scores.json"]),
+    tests(
+      "ComparisonTests", ["Comparison", "Corpus", "Files", "Determinism"],
+      exclude: ["Fixtures"]),
     tests("CollectivesTests", ["Collectives", "Determinism"]),
     tests("CheckpointsTests", ["Checkpoints", "Files", "Determinism"], exclude: ["Fixtures"]),
     tests("ConfigurationTests", ["Configuration", "Commands", "Training", "Model"]),

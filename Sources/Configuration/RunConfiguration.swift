@@ -182,9 +182,14 @@ public struct Stage: Sendable {
   public var folderName: String { name.split(separator: " ").joined(separator: "-") }
 
   /// The name without the language that it was made for: `fine-tune` of `fine-tune {language}`.
-  public var group: String {
-    let group = template.split(separator: "{language}").joined()
-      .split(separator: "{seed}", omittingEmptySubsequences: false).joined(separator: "\(seed)")
+  public var group: String { name(ofSeed: "\(seed)") }
+
+  /// The name without language and seed: what the stages of one template are over all of them.
+  public var system: String { name(ofSeed: "") }
+
+  private func name(ofSeed seed: String) -> String {
+    let template = seed.isEmpty ? template.replacing(" seed {seed}", with: "") : template
+    let group = template.replacing("{language}", with: "").replacing("{seed}", with: seed)
       .trimmingCharacters(in: CharacterSet(charactersIn: " -_.:"))
     // What stood on both sides of the braces leaves one blank.
     return group.isEmpty ? template : group.split(separator: " ").joined(separator: " ")
@@ -322,6 +327,8 @@ public struct TrainingConfiguration: Sendable, Equatable, Encodable {
   public var saveDtype = Precision.fp32
   /// Megabytes of a file of the finished stage's weights at most; nil for one file.
   public var maxShardMb: Int?
+  /// Whether the finished stage's labels of dev and test are kept.
+  public var savePredictions = true
   public var loadBestModelAtEnd = false
   /// One of the task's metrics, by name; empty of a task that has none.
   public var metricForBestModel = ""

@@ -32,6 +32,7 @@ struct TrainingFile: ConfigRecord {
   var saveTotalLimit: Placed<Int>?
   var saveDtype: Placed<Precision>?
   var maxShardMb: Placed<Int>?
+  var savePredictions: Placed<Bool>?
   var loadBestModelAtEnd: Placed<Bool>?
   var metricForBestModel: Placed<String>?
   var metricLanguages: Placed<[Placed<String>]>?
@@ -164,6 +165,10 @@ struct TrainingFile: ConfigRecord {
       "Megabytes of a file of the finished stage's weights at most; larger ones are files with an index."
     ),
     Field(
+      "save_predictions", \.savePredictions, into: \.savePredictions,
+      "Whether the finished stage's labels of dev and test are kept, with their counts per sentence."
+    ),
+    Field(
       "load_best_model_at_end", \.loadBestModelAtEnd, into: \.loadBestModelAtEnd,
       "Whether a stage ends with its best weights instead of its last."),
     Field(
@@ -171,7 +176,8 @@ struct TrainingFile: ConfigRecord {
       "What best means: the mean over metric_languages of one of the task's metrics."),
     Field(
       "metric_languages", \.metricLanguages, kind: "list", default: "the stage's with dev files",
-      "Languages the metric is the mean over."),
+      "Languages the metric is the mean over; one that the stage does not train makes a result no zero-shot."
+    ),
     Field(
       "early_stopping_patience", \.earlyStoppingPatience, .atLeast(1),
       into: \.earlyStoppingPatience, default: "never",

@@ -26,6 +26,8 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   private let stream: UInt64
   private var position: UInt64 = 0
 
+  fileprivate var name: (key: SIMD2<UInt32>, stream: UInt64) { (key, stream) }
+
   /// - Parameters:
   ///   - seed: The seed of the run.
   ///   - path: What the stream is for, for example `["shuffle", language, epoch]`, as numbers and
@@ -87,6 +89,46 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
     for last in stride(from: values.count - 1, to: 0, by: -1) {
       values.swapAt(last, below(last + 1))
     }
+  }
+}
+
+/// The words of a ``RandomStream`` of 32 bits, four of each block: for many small numbers.
+public struct RandomWords: Sendable {
+  private let key: SIMD2<UInt32>
+  private let stream: UInt64
+  private var position: UInt64 = 0
+  private var block = SIMD4<UInt32>()
+  /// How many words of the block are used.
+  private var used = 4
+
+  public init(seed: UInt64, _ path: StreamPart...) {
+    (key, stream) = RandomStream(seed: seed, path).name
+  }
+
+  public mutating func next() -> UInt32 {
+    if used == 4 {
+      block = Philox.block(
+        counter: SIMD4(
+          UInt32(truncatingIfNeeded: position), UInt32(truncatingIfNeeded: position >> 32),
+          UInt32(truncatingIfNeeded: stream), UInt32(truncatingIfNeeded: stream >> 32)),
+        key: key)
+      position += 1
+      used = 0
+    }
+    defer { used += 1 }
+    return block[used]
+  }
+
+  /// A number in `0 ..< bound` by multiplication and rejection, without bias.
+  public mutating func below(_ bound: Int) -> Int {
+    precondition(bound > 0 && bound <= UInt32.max, "no number is below \(bound)")
+    let range = UInt64(bound)
+    var product = UInt64(next()) * range
+    if product & 0xFFFF_FFFF < range {
+      let threshold = (0x1_0000_0000 - range) % range
+      while product & 0xFFFF_FFFF < threshold { product = UInt64(next()) * range }
+    }
+    return Int(product >> 32)
   }
 }
 

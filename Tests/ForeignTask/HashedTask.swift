@@ -147,7 +147,7 @@ struct HashedTask: TrainingTask {
 
   func scores(
     _ part: ScoredPart, ofLanguages languages: [Int], _ parameters: ParameterSet,
-    over communicator: any Communicator
+    keptIn files: PredictionFiles?, over communicator: any Communicator
   ) throws -> [[String: Double]?] {
     try languages.map { language in
       guard let corpus = parts[language][part] else { return nil }

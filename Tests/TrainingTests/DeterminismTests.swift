@@ -155,13 +155,14 @@ import Training
     let stages =
       "stages=[{name: 'mono {language}', each: language}, {name: polyglot}, "
       + "{name: 'fine {language}', each: language, init: polyglot}]"
-    let results = try #require(SmallRun.execute(try small.configuration("run", [stages])))
+    let configuration = try small.configuration("run", [stages])
+    let results = try #require(try SmallRun.execute(configuration))
     #expect(
       results.map(\.stage) == ["mono en", "mono ru", "polyglot", "fine en", "fine ru"])
     #expect(results.map(\.group) == ["mono", "mono", "polyglot", "fine", "fine"])
-    let table = ResultTable(
-      results, languages: ["en", "ru"], metric: TokenClassificationTask.schema.metrics[0]
-    ).text
+    let table = RunResults(
+      results, of: configuration, metric: TokenClassificationTask.schema.metrics[0]
+    ).table
     #expect(table.split(separator: "\n").count == 4)
   }
 

@@ -1,6 +1,7 @@
 import Collectives
 import Configuration
 import Diagnostics
+import Files
 import Foundation
 import Tensors
 import Training
@@ -38,6 +39,7 @@ enum TrainCommand {
           "trace", value: "FILE",
           "Writes every rank's operations and transfers as a trace that Perfetto opens."
         ),
+        .tableForm,
         Option("json", "Prints the results as JSON on standard output."),
       ],
       notes: ["isogloss train --help-config lists every key of a config with its default."]
@@ -56,6 +58,7 @@ enum TrainCommand {
       case "auto": .auto
       case .some(let path): .checkpoint(path)
       }
+    _ = try arguments.tableForm()
     Signals.preempt(at: configuration.preemptionSignal)
     let isDebug = arguments.has("debug")
     let observer = DebugObserver(
@@ -152,33 +155,19 @@ enum TrainCommand {
     case .stopped(let request): return request
     }
     if communicator.rank != 0 { return nil }
+    let form = try arguments.tableForm()
     if arguments.has("json") {
       for result in results {
         try JSONLine.print(result)
       }
     } else {
-      for metric in metrics(of: configuration) {
+      for metric in RunResults.metrics(of: configuration) {
+        let results = RunResults(results, of: configuration, metric: metric)
         print(
-          ResultTable(
-            results.filter { result in
-              configuration.stages.contains {
-                $0.name == result.stage && configuration.schema(of: $0).metrics.first == metric
-              }
-            }, languages: configuration.languages.map(\.code), metric: metric
-          ).text, terminator: "")
+          form == .text ? results.table : TextTable(results.records, leftColumns: 4).text(as: form),
+          terminator: "")
       }
     }
     return nil
-  }
-
-  /// The first metric of each task of the run's stages: a table each.
-  private static func metrics(of configuration: RunConfiguration) -> [TaskMetric] {
-    var metrics: [TaskMetric] = []
-    for stage in configuration.stages {
-      guard let metric = configuration.schema(of: stage).metrics.first, !metrics.contains(metric)
-      else { continue }
-      metrics.append(metric)
-    }
-    return metrics
   }
 }

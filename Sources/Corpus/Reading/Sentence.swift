@@ -8,6 +8,8 @@ public struct Sentence: Sendable, Equatable {
   public var path: String
   /// The line of its first word, from 1.
   public var line: Int
+  /// How many `-DOCSTART-` rows of the file stand before it: 0 where nothing marks documents.
+  public var document: Int32 = 0
   package var rows: Rows
 
   /// How the words lie on the lines of the file.

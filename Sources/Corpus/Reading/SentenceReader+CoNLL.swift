@@ -7,7 +7,7 @@ extension SentenceReader {
   ///   Every row has as many columns as the first.
   /// - **Blank lines** (also of blanks and tabs only), in any number, end a sentence, and so does the
   ///   end of the file, with or without a line feed. Lines may end in CR LF.
-  /// - **`-DOCSTART-`** rows end a sentence and are left out.
+  /// - **`-DOCSTART-`** rows end a sentence, begin a document and are left out.
   /// - **Comments** begin with `#`. Since `#` is also a token, such a line is a row, not a comment, if it
   ///   has as many columns as the other rows and its tag column holds a tag (`O`, `B-…`). If
   ///   that column holds something else, the line is a comment if it begins with `#` and a blank
@@ -37,8 +37,10 @@ extension SentenceReader {
     var lines = file.lines
     while let line = lines.next() {
       layout.split(line, of: file.bytes, into: &fields)
-      if fields.isEmpty || rows.isDocumentStart(line, fields) {
+      let startsDocument = !fields.isEmpty && rows.isDocumentStart(line, fields)
+      if fields.isEmpty || startsDocument {
         if let sentence = building.finish() { sentences.append(sentence) }
+        if startsDocument { building.document += 1 }
       } else if !rows.isComment(line, fields) {
         let (word, tag) = try rows.word(fields, line: lines.number)
         building.add(word: word, tag: tag, line: lines.number)
@@ -64,6 +66,7 @@ private struct SentenceBuilder {
   private var tags: [String] = []
   private var lines: [Int32] = []
   private var first = 0
+  var document: Int32 = 0
 
   init(path: String) { self.path = path }
 
@@ -82,9 +85,11 @@ private struct SentenceBuilder {
       lines.removeAll(keepingCapacity: true)
     }
     let follows = Int(lines[lines.count - 1]) == words.count - 1
-    return Sentence(
+    var sentence = Sentence(
       words: words, tags: tags, path: path, line: first,
       rows: follows ? .following : .offsets(lines))
+    sentence.document = document
+    return sentence
   }
 }
 

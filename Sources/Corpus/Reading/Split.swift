@@ -121,6 +121,11 @@ public struct Split: Sendable {
     return hash.value
   }
 
+  /// The words of a sentence among those of the split.
+  public func words(of sentence: Int) -> Range<Int> {
+    wordBounds[sentence]..<wordBounds[sentence + 1]
+  }
+
   /// The labels of a sentence's words. Shape `[words]`.
   public func labels(of sentence: Int) -> ArraySlice<Int32> {
     labels[wordBounds[sentence]..<wordBounds[sentence + 1]]

@@ -14,10 +14,14 @@ public struct SpanScores: Sendable {
       self.f1 = f1
     }
 
-    /// `correct ÷ predicted`, `correct ÷ gold`, and `2·p·r ÷ (p + r)`.
     init(_ row: SpanCounts.OfType) {
-      precision = row.predicted == 0 ? 0 : Double(row.correct) / Double(row.predicted)
-      recall = row.gold == 0 ? 0 : Double(row.correct) / Double(row.gold)
+      self.init(gold: row.gold, predicted: row.predicted, correct: row.correct)
+    }
+
+    /// `correct ÷ predicted`, `correct ÷ gold`, and `2·p·r ÷ (p + r)`.
+    package init(gold: Int, predicted: Int, correct: Int) {
+      precision = predicted == 0 ? 0 : Double(correct) / Double(predicted)
+      recall = gold == 0 ? 0 : Double(correct) / Double(gold)
       let sum = precision + recall
       f1 = sum == 0 ? 0 : 2 * precision * recall / sum
     }

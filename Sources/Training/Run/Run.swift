@@ -15,6 +15,8 @@ package import Tensors
 ///            STAGE/corpus/         what a stage made that trains nothing
 ///            STAGE/checkpoint-N/   what a stopped stage goes on from
 ///            STAGE/result.json     its scores
+///            STAGE/predictions/    its labels of dev and test, and their counts per sentence
+///            results.json          the scores of all stages that are complete
 /// ```
 public struct Run {
   public enum Resume: Sendable, Equatable {
@@ -132,7 +134,9 @@ public struct Run {
       }
       if let path = named { (checkpoint, named) = (path, nil) }
       switch try execute(stage, from: checkpoint, context) {
-      case .trained(.finished(let result)): results.append(result)
+      case .trained(.finished(let result)):
+        results.append(result)
+        try record(results)
       case .trained(.stopped(let request)): return .stopped(request)
       case .gaveUp(let request):
         context.reporter.line("\(stage.name): stopped; --resume auto begins it anew")
@@ -141,6 +145,14 @@ public struct Run {
       }
     }
     return .finished(results)
+  }
+
+  /// Writes the run's `results.json`.
+  private func record(_ results: [StageResult]) throws {
+    guard context.communicator.rank == 0 else { return }
+    try RunState.write(
+      RunResults.file(results, of: context.configuration),
+      to: context.configuration.outputDirectory + "/results.json")
   }
 
   private enum StageEnd {
@@ -202,7 +214,6 @@ public struct Run {
     _ task: some DataTask, _ stage: Stage, _ context: RunContext
   ) throws -> StopRequest? {
     let communicator = context.communicator
-    let directory = context.configuration.directory(of: .corpus, ofStage: stage)
     communicator.activity.begin("stage '\(stage.name)'")
     var request: StopRequest?
     func stop() throws -> Bool {
@@ -221,26 +232,13 @@ public struct Run {
     facts["config"] = try context.configuration.forManifests()
     facts["data"] = try task.dataFacts()
     try CheckpointLineage(of: context.setup(stage).origins(), hashThreads: 1).write(into: &facts)
-    // Files come here as they are made, and move to their place together.
-    let made = context.configuration.directory(of: stage) + "/.corpus.making"
-    let files = FileManager.default
-    try? files.removeItem(atPath: made)
-    try makeDirectory(made)
-    defer { try? files.removeItem(atPath: made) }
-    guard let found = try task.make(into: made, stop: stop) else { return request }
+    let made = try MadeDirectory("corpus", ofStage: context.configuration.directory(of: stage))
+    defer { made.discard() }
+    guard let found = try task.make(into: made.making, stop: stop) else { return request }
     for fact in found.members { facts[fact.name] = fact.value }
-    try CheckpointDirectory.write(
-      to: directory, replacing: true, programVersion: context.programVersion, facts: .object(facts)
-    ) { (temporary) throws(FileError) in
-      do {
-        for name in try files.contentsOfDirectory(atPath: made) {
-          try files.moveItem(atPath: made + "/" + name, toPath: temporary + "/" + name)
-        }
-      } catch {
-        throw FileError(.io, directory, "cannot be written: \(error.localizedDescription)")
-      }
-    }
-    context.reporter.line("\(stage.name): complete, in \(directory)")
+    try made.finish(programVersion: context.programVersion, facts: facts)
+    context.reporter.line(
+      "\(stage.name): complete, in \(context.configuration.directory(of: .corpus, ofStage: stage))")
     try communicator.barrier()
     return nil
   }

@@ -119,8 +119,7 @@ extension StageTrainer {
   func finish(
     _ state: TrainerState<Task.Feed.Cursor>, _ saving: inout StageSaving, meter: ThroughputMeter
   ) throws -> StageResult {
-    let dev = try scores(.dev)
-    let test = try scores(.test)
+    let (dev, test) = try finalScores()
     let result = StageResult(
       stage: stage.name, group: stage.group, steps: state.step, seconds: meter.totalSeconds,
       tokensPerSecond: meter.totalSpeed,
@@ -153,6 +152,32 @@ extension StageTrainer {
     }
     try context.communicator.barrier()
     return result
+  }
+
+  /// Scores all languages, those that the stage does not train as well, and keeps the labels if they are to be kept.
+  private func finalScores() throws -> (dev: [StageResult.Score], test: [StageResult.Score]) {
+    let all = Array(context.codes.indices)
+    guard stage.training.savePredictions else {
+      return (
+        try scores(.dev, of: all, keptIn: nil), try scores(.test, of: all, keptIn: nil)
+      )
+    }
+    let made =
+      context.communicator.rank == 0
+      ? try MadeDirectory("predictions", ofStage: directory) : nil
+    defer { made?.discard() }
+    let files = PredictionFiles(directory: made?.making, stage: stage)
+    let dev = try scores(.dev, of: all, keptIn: files)
+    let test = try scores(.test, of: all, keptIn: files)
+    if let made, try !made.isEmpty {
+      var facts = JSONObject()
+      facts["stage"] = .init(stage.name)
+      facts["task"] = .init(Task.schema.name)
+      facts["seed"] = .init(stage.seed)
+      facts["weight_hash"] = .init(String(model.parameters.hash, radix: 16))
+      try made.finish(programVersion: context.programVersion, facts: facts)
+    }
+    return (dev, test)
   }
 
   /// Where the stage's files go, and what is known of them before the first step.

@@ -286,10 +286,8 @@ public struct StageTrainer<Task: TrainingTask> {
   }
 
   private var metricLanguages: [Int] {
-    let chosen = stage.training.metricLanguages
-    return stageLanguages.filter { language in
-      !context.configuration.languages[language].dev.isEmpty
-        && (chosen.isEmpty || chosen.contains(context.codes[language]))
+    context.codes.indices.filter {
+      stage.training.metricLanguages.contains(context.codes[$0])
     }
   }
 
@@ -307,7 +305,8 @@ public struct StageTrainer<Task: TrainingTask> {
   ) throws -> Bool {
     guard let metric else { return false }
     context.communicator.activity.begin("evaluation")
-    let scores = try scores(.dev)
+    let scores = try scores(
+      .dev, of: Set(stageLanguages + metricLanguages).sorted(), keptIn: nil)
     let chosen = Set(metricLanguages.map { context.codes[$0] })
     let values = scores.filter { chosen.contains($0.language) }.map { $0[metric.score] }
     let worst = metric.moreIsBetter ? 0 : Double.greatestFiniteMagnitude
@@ -340,10 +339,11 @@ public struct StageTrainer<Task: TrainingTask> {
     return improved && stage.training.loadBestModelAtEnd
   }
 
-  func scores(_ part: ScoredPart) throws -> [StageResult.Score] {
-    let languages = stageLanguages
+  func scores(
+    _ part: ScoredPart, of languages: [Int], keptIn files: PredictionFiles?
+  ) throws -> [StageResult.Score] {
     let found = try task.scores(
-      part, ofLanguages: languages, model.parameters, over: context.communicator)
+      part, ofLanguages: languages, model.parameters, keptIn: files, over: context.communicator)
     return zip(languages, found).compactMap { language, values in
       values.map { .init(language: context.codes[language], values: $0) }
     }

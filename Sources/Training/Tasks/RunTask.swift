@@ -76,11 +76,13 @@ public protocol TrainingTask: RunTask {
   /// the batch. By default nothing is looked at.
   func problem(in batch: Batch) -> (message: String, item: Int?)?
 
-  /// The scores of the dev or test part of each of some languages, over all ranks; nil for one that has none. Every rank
-  /// calls it and gets the same.
+  /// The scores of the dev or test part of each of some languages, over all ranks; nil for one that has none, or that the
+  /// model has no head for. Every rank calls it and gets the same.
+  ///
+  /// - Parameter files: Where the labels behind the scores are kept, if they are to be.
   func scores(
     _ part: ScoredPart, ofLanguages languages: [Int], _ parameters: ParameterSet,
-    over communicator: any Communicator
+    keptIn files: PredictionFiles?, over communicator: any Communicator
   ) throws -> [[String: Double]?]
 
   /// A score in words: `F1 81.25 (precision …)`.

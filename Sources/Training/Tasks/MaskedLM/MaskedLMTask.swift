@@ -170,7 +170,7 @@ public struct MaskedLMTask: TrainingTask {
   /// are dealt to the ranks in turn, over all languages.
   public func scores(
     _ part: ScoredPart, ofLanguages languages: [Int], _ parameters: ParameterSet,
-    over communicator: any Communicator
+    keptIn files: PredictionFiles?, over communicator: any Communicator
   ) throws -> [[String: Double]?] {
     let perBatch = max(1, setup.stage.training.evalTokensPerBatch / batches.shape.maxLength)
     var sums: [Double] = []

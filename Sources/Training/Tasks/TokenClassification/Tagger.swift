@@ -31,6 +31,34 @@ public struct Tagger {
     }
   }
 
+  /// The predicted label of each word of a split, over all ranks. Every rank calls it and gets the same.
+  ///
+  /// - Returns: Shape `[words]`, in the order of the split.
+  public func labels(
+    of split: Split, language: Int, parameters: ParameterSet, over communicator: any Communicator
+  ) throws(CollectiveError) -> [Int32] {
+    let plan = EvaluationPlan(split, tokenBudget: tokensPerBatch)
+    var own: [Int32] = []
+    for index in plan.batches(ofRank: communicator.rank, ranks: communicator.size) {
+      predict(
+        plan.batches[index], of: split, language: language, parameters: parameters, logits: false
+      ) { _, labels, _ in own += labels }
+    }
+    let parts = try communicator.allGather(own)
+    var all = [Int32](repeating: 0, count: split.facts.words)
+    for (rank, part) in parts.enumerated() {
+      var rest = part[...]
+      for index in plan.batches(ofRank: rank, ranks: communicator.size) {
+        for sentence in plan.batches[index] {
+          let words = split.words(of: sentence)
+          all.replaceSubrange(words, with: rest.prefix(words.count))
+          rest = rest.dropFirst(words.count)
+        }
+      }
+    }
+    return all
+  }
+
   /// How well a split's labels are found, over all ranks. Every rank calls it and gets the same counts.
   ///
   /// - Parameter modes: What counts as an entity, each counted apart.

@@ -150,18 +150,59 @@ public struct TokenClassificationTask: TrainingTask {
 
   public func scores(
     _ part: ScoredPart, ofLanguages languages: [Int], _ parameters: ParameterSet,
-    over communicator: any Communicator
+    keptIn files: PredictionFiles?, over communicator: any Communicator
   ) throws -> [[String: Double]?] {
     try languages.map { language in
       let corpus = data.corpora[language]
-      guard let split = part == .dev ? corpus.dev : corpus.test else { return nil }
-      let counts = try tagger.evaluate(
-        split, language: language, parameters: parameters, over: communicator)
-      let rates = SpanScores(counts[0]).micro
+      guard let split = part == .dev ? corpus.dev : corpus.test, hasTrainedHead(language) else {
+        return nil
+      }
+      let counts =
+        try files.map {
+          try keep(split, part, of: language, parameters, in: $0, over: communicator)
+        }
+        ?? tagger.evaluate(
+          split, language: language, parameters: parameters, over: communicator)[0]
+      let rates = SpanScores(counts).micro
       return [
         "precision": rates.precision, "recall": rates.recall, "f1": rates.f1,
-        "entities": Double(counts[0].overall.gold),
+        "entities": Double(counts.overall.gold),
       ]
+    }
+  }
+
+  /// Whether the head of a language has learned anything: one for all has, of several those that the stage trains.
+  private func hasTrainedHead(_ language: Int) -> Bool {
+    data.labels.count == 1 || setup.stage.languages.contains(data.corpora[language].code)
+  }
+
+  /// Labels a part, keeps the labels and counts them.
+  private func keep(
+    _ split: Split, _ part: ScoredPart, of language: Int, _ parameters: ParameterSet,
+    in files: PredictionFiles, over communicator: any Communicator
+  ) throws -> SpanCounts {
+    let labels = data.labels[method.headOfLanguage[language]].labels
+    let found = try tagger.labels(
+      of: split, language: language, parameters: parameters, over: communicator)
+    func tags(_ labels: [String], _ ids: some Sequence<Int32>) -> [String] {
+      ids.map { labels[Int($0)] }
+    }
+    let predicted = (0..<split.count).map { tags(labels, found[split.words(of: $0)]) }
+    let gold = (0..<split.count).map { tags(labels, split.labels(of: $0)) }
+    let entry = setup.configuration.languages[language]
+    try files.write(language: entry.code, part: part, predicted: predicted) {
+      let read = part == .dev ? entry.dev : entry.test
+      let sentences = try TaggedText(reading: read, columns: options.columns).sentences
+      guard sentences.map(\.tags) == gold else {
+        throw RunError(
+          .data, "\(read.joined(separator: ", ")): changed while stage '\(setup.stage.name)' ran")
+      }
+      return sentences
+    }
+    do {
+      return try SpanCounts(gold: gold, predicted: predicted, mode: .default)
+    } catch {
+      preconditionFailure("labels that do not fit the mode: \(error)")
     }
   }
 

@@ -1,0 +1,141 @@
+public import Corpus
+public import Files
+import Foundation
+
+/// A system as its predictions show it: counts per sentence, by language and seed.
+public struct ComparedSystem: Sendable {
+  /// The predictions of one language by the model of one seed.
+  public struct Run: Sendable {
+    public var path: String
+    public var counts: SentenceCounts
+  }
+
+  public var name: String
+  /// In the order of their paths.
+  public var runs: [Run]
+
+  /// The languages that it has predictions of by one model a seed, in the order of their codes.
+  public var languages: [String] {
+    Set(runs.map(\.counts.origin.language)).filter { !isAmbiguous($0) }.sorted()
+  }
+
+  /// The languages that several models of one seed have predictions of, none or more than one of them trained on it: a stage
+  /// must be named.
+  public var ambiguousLanguages: [String] {
+    Set(runs.map(\.counts.origin.language)).filter(isAmbiguous).sorted()
+  }
+
+  /// The runs of a language by seed: those of models that were trained on it, or else of models that were not.
+  public func runs(of language: String) -> [Run] {
+    let all = runs.filter { $0.counts.origin.language == language }
+    let trained = all.filter { $0.counts.origin.trained.contains(language) }
+    return (trained.isEmpty ? all : trained).sorted {
+      ($0.counts.origin.seed ?? 0) < ($1.counts.origin.seed ?? 0)
+    }
+  }
+
+  private func isAmbiguous(_ language: String) -> Bool {
+    let runs = runs(of: language)
+    return Set(runs.map(\.counts.origin.seed)).count < runs.count
+  }
+
+  /// The systems of what a command line names: a run, a stage, a folder of predictions or of counts, `RUN/SYSTEM`, or a file.
+  ///
+  /// - Parameters:
+  ///   - path: A directory is looked through three folders deep.
+  ///   - part: `dev` or `test`.
+  /// - Throws: ``FileError`` where there is nothing, or a file is not what it should be.
+  public static func read(_ path: String, part: String) throws(FileError) -> [ComparedSystem] {
+    var path = path
+    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    var isDirectory: ObjCBool = false
+    if unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) {
+      guard isDirectory.boolValue else {
+        return [ComparedSystem(name: path, runs: [try run(path, part: part)])]
+      }
+      let systems = try systems(in: path, part: part)
+      if systems.isEmpty {
+        throw FileError(
+          .missing, path,
+          "holds no predictions of \(part) (LANG.\(part).counts.tsv); runs of earlier versions and those with save_predictions: false have none"
+        )
+      }
+      return systems
+    }
+    // The name of a system of a run, which may stand for many stages.
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    let parent = parts.count > 1 ? parts.dropLast().joined(separator: "/") : "."
+    let known =
+      FileManager.default.fileExists(atPath: parent)
+      ? try systems(in: parent.isEmpty ? "/" : parent, part: part) : []
+    guard let name = parts.last, let system = known.first(where: { $0.name == name }) else {
+      let names = known.map(\.name).joined(separator: ", ")
+      throw FileError(
+        .missing, path,
+        "there is no such file, directory or system"
+          + (names.isEmpty ? "" : "; \(parent) has \(names)"))
+    }
+    return [system]
+  }
+
+  private static func systems(
+    in directory: String, part: String
+  ) throws(FileError) -> [ComparedSystem] {
+    var systems: [ComparedSystem] = []
+    for path in files(in: directory, part: part, depth: 3) {
+      let run = try run(path, part: part)
+      let name = run.counts.origin.system
+      if let index = systems.firstIndex(where: { $0.name == name }) {
+        systems[index].runs.append(run)
+      } else {
+        systems.append(ComparedSystem(name: name, runs: [run]))
+      }
+    }
+    return systems
+  }
+
+  /// Files of counts, and of tags where nobody has counted them, in order.
+  private static func files(in directory: String, part: String, depth: Int) -> [String] {
+    guard
+      let names = try? FileManager.default.contentsOfDirectory(atPath: directory).sorted()
+    else { return [] }
+    var found: [String] = []
+    for name in names where !name.hasPrefix(".") {
+      let path = directory + "/" + name
+      var isDirectory: ObjCBool = false
+      _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+      if isDirectory.boolValue {
+        if depth > 0 { found += files(in: path, part: part, depth: depth - 1) }
+      } else if isCounts(name), name.contains(".\(part).") {
+        found.append(path)
+      } else if name.hasSuffix(".\(part).conll") {
+        let stem = String(name.dropLast(".conll".count))
+        if !names.contains(where: { $0.hasPrefix(stem + ".counts.tsv") }) { found.append(path) }
+      }
+    }
+    return found
+  }
+
+  private static func isCounts(_ name: String) -> Bool {
+    [".counts.tsv", ".counts.tsv.zst", ".counts.tsv.gz"].contains { name.hasSuffix($0) }
+  }
+
+  private static func run(_ path: String, part: String) throws(FileError) -> Run {
+    let name = String(path.split(separator: "/").last ?? "")
+    if isCounts(name) {
+      let counts = try SentenceCounts(reading: path)
+      guard counts.origin.part == part else {
+        throw FileError(
+          .data, path, "is of \(counts.origin.part), not of \(part); choose it with --part")
+      }
+      return Run(path: path, counts: counts)
+    }
+    return Run(
+      path: path,
+      counts: try SentenceCounts(
+        tagged: path,
+        origin: .init(
+          system: path, stage: path, seed: nil,
+          language: String(name.prefix { $0 != "." }), part: part, trained: [])))
+  }
+}

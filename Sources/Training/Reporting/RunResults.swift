@@ -1,0 +1,289 @@
+public import Configuration
+public import Files
+import Foundation
+
+/// The scores of a run's stages: each of them, and what they are over seeds.
+public struct RunResults: Sendable {
+  /// A score of a stage.
+  public struct Score: Sendable {
+    public var system: String
+    public var stage: String
+    public var seed: Int
+    public var language: String
+    public var part: ScoredPart
+    public var metric: String
+    public var value: Double
+    /// The stage was not trained on the language, and nothing of it chose the weights.
+    public var isZeroShot: Bool
+  }
+
+  /// A system's scores of a language, over seeds.
+  public struct Summary: Sendable {
+    public var system: String
+    public var language: String
+    public var seeds: [Int]
+    /// One a seed.
+    public var values: [Double]
+    /// The value of the seed whose stage is best on dev; nil where there is but one, or no dev part.
+    public var bestByDev: Double?
+    public var kind: Kind
+
+    public var mean: Double { values.reduce(0, +) / Double(values.count) }
+    /// The sample deviation (of n − 1); nil of one value.
+    public var deviation: Double? {
+      if values.count < 2 { return nil }
+      let mean = mean
+      let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      return (squares / Double(values.count - 1)).squareRoot()
+    }
+  }
+
+  /// How a system came to know a language.
+  public enum Kind: String, Sendable {
+    case trained
+    /// Nothing of the language was seen.
+    case zeroShot = "zero-shot"
+    /// Not trained on it, but its dev part chose the weights.
+    case chosen = "chosen by its dev"
+  }
+
+  private let stages: [(stage: Stage, result: StageResult)]
+  private let languages: [String]
+  public let metric: TaskMetric
+
+  /// - Parameter results: Those of the run's stages; of others nothing is known.
+  public init(
+    _ results: [StageResult], of configuration: RunConfiguration, metric: TaskMetric
+  ) {
+    stages = results.compactMap { result in
+      configuration.stages.first {
+        $0.name == result.stage && configuration.schema(of: $0).metrics.first == metric
+      }.map { ($0, result) }
+    }
+    languages = configuration.languages.map(\.code)
+    self.metric = metric
+  }
+
+  /// The first metric of each task of a run's stages: results of their own.
+  public static func metrics(of configuration: RunConfiguration) -> [TaskMetric] {
+    var metrics: [TaskMetric] = []
+    for stage in configuration.stages {
+      guard let metric = configuration.schema(of: stage).metrics.first, !metrics.contains(metric)
+      else { continue }
+      metrics.append(metric)
+    }
+    return metrics
+  }
+
+  public var systems: [String] {
+    var systems: [String] = []
+    for (stage, _) in stages where !systems.contains(stage.system) { systems.append(stage.system) }
+    return systems
+  }
+
+  /// All scores of all stages.
+  public var scores: [Score] {
+    stages.flatMap { stage, result in
+      [(ScoredPart.dev, result.dev), (.test, result.test)].flatMap { part, scores in
+        scores.flatMap { score in
+          score.values.sorted { $0.key < $1.key }.map { name, value in
+            Score(
+              system: stage.system, stage: stage.name, seed: stage.seed,
+              language: score.language, part: part, metric: name, value: value,
+              isZeroShot: Self.kind(of: score.language, in: stage) == .zeroShot)
+          }
+        }
+      }
+    }
+  }
+
+  private static func kind(of language: String, in stage: Stage) -> Kind {
+    if stage.languages.contains(language) { return .trained }
+    return stage.training.metricLanguages.contains(language) ? .chosen : .zeroShot
+  }
+
+  /// What a system has of a language in the table: of the stages that trained it, or of the only one that did not.
+  ///
+  /// - Returns: nil where it has nothing, or where stages of several source languages would have to be told apart.
+  public func summary(of system: String, language: String) -> Summary? {
+    let column = metric.table
+    func scores(_ result: StageResult) -> [StageResult.Score] {
+      column.part == .dev ? result.dev : result.test
+    }
+    let all = stages.filter { stage, result in
+      stage.system == system && scores(result).contains { $0.language == language }
+    }
+    let trained = all.filter { $0.stage.languages.contains(language) }
+    let chosen = trained.isEmpty ? all : trained
+    guard let first = chosen.first,
+      Set(chosen.map(\.stage.seed)).count == chosen.count
+    else { return nil }
+    let values = chosen.compactMap { _, result in
+      scores(result).first { $0.language == language }?[column.score]
+    }
+    return Summary(
+      system: system, language: language, seeds: chosen.map(\.stage.seed), values: values,
+      bestByDev: bestByDev(chosen).map { values[$0] },
+      kind: Self.kind(of: language, in: first.stage))
+  }
+
+  /// Which of the stages of several seeds is best on dev.
+  private func bestByDev(_ stages: [(stage: Stage, result: StageResult)]) -> Int? {
+    guard stages.count > 1 else { return nil }
+    let values = stages.map { stage, result -> Double? in
+      let choosing =
+        stage.training.metricLanguages.isEmpty
+        ? stage.languages : stage.training.metricLanguages
+      let found = result.dev.filter { choosing.contains($0.language) }.map { $0[metric.score] }
+      return found.isEmpty ? nil : found.reduce(0, +) / Double(found.count)
+    }
+    guard values.allSatisfy({ $0 != nil }) else { return nil }
+    let known = values.compactMap(\.self)
+    return known.indices.max { left, right in
+      metric.moreIsBetter ? known[left] < known[right] : known[left] > known[right]
+    }
+  }
+
+  /// The table of the metric: a row a language and one for their mean, a column a system.
+  ///
+  /// Of several seeds a cell is mean ± sample deviation, and a column says what the seed gives that dev would have chosen.
+  public var table: String {
+    let summaries = systems.map { system in
+      languages.map { summary(of: system, language: $0) }
+    }
+    let hasBest = summaries.map { $0.contains { $0?.bestByDev != nil } }
+    var rows = [
+      [metric.table.heading]
+        + zip(systems, hasBest).flatMap { system, hasBest in
+          hasBest ? [system, "best by dev"] : [system]
+        }
+    ]
+    for (row, language) in languages.enumerated() {
+      rows.append(
+        [language]
+          + zip(summaries, hasBest).flatMap { column, hasBest in
+            cells(column[row], hasBest: hasBest)
+          })
+    }
+    if languages.count > 1 {
+      rows.append(
+        ["mean"]
+          + zip(summaries, hasBest).flatMap { column, hasBest in
+            cells(Self.mean(column.compactMap(\.self)), hasBest: hasBest)
+          })
+    }
+    return TextTable(rows).text + notes(summaries.joined().compactMap(\.self))
+  }
+
+  private func cells(_ summary: Summary?, hasBest: Bool) -> [String] {
+    let text = metric.table.format.text
+    guard let summary else { return hasBest ? ["-", "-"] : ["-"] }
+    let mark = summary.kind == .trained ? "" : summary.kind == .zeroShot ? "*" : "†"
+    let deviation = summary.deviation.map { " ± " + text($0) } ?? ""
+    return [text(summary.mean) + deviation + mark]
+      + (hasBest ? [summary.bestByDev.map(text) ?? "-"] : [])
+  }
+
+  /// The mean over languages, for each seed that all of them have.
+  private static func mean(_ summaries: [Summary]) -> Summary? {
+    guard let first = summaries.first else { return nil }
+    let seeds = first.seeds.filter { seed in summaries.allSatisfy { $0.seeds.contains(seed) } }
+    func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+    guard !seeds.isEmpty else { return nil }
+    let best = summaries.compactMap(\.bestByDev)
+    return Summary(
+      system: first.system, language: "mean", seeds: seeds,
+      values: seeds.map { seed in
+        mean(
+          summaries.map { summary in
+            zip(summary.seeds, summary.values).first { $0.0 == seed }?.1 ?? 0
+          })
+      }, bestByDev: best.count == summaries.count ? mean(best) : nil, kind: .trained)
+  }
+
+  private func notes(_ summaries: [Summary]) -> String {
+    var notes: [String] = []
+    let seeds = summaries.map(\.seeds.count).max() ?? 0
+    if seeds > 1 {
+      notes.append(
+        "mean ± sample deviation over \(seeds) seeds; best by dev: the seed whose dev is best")
+    }
+    if summaries.contains(where: { $0.kind == .zeroShot }) {
+      notes.append("* not trained on this language; weights chosen without it")
+    }
+    if summaries.contains(where: { $0.kind == .chosen }) {
+      notes.append("† not trained on this language, but chosen by its dev: not zero-shot")
+    }
+    return notes.map { $0 + "\n" }.joined()
+  }
+
+  /// The summaries as rows for programs: a row a system and language.
+  public var records: [[String]] {
+    [
+      [
+        "system", "language", "part", "metric", "mean", "deviation", "seeds", "best_by_dev", "kind",
+      ]
+    ]
+      + systems.flatMap { system in
+        languages.compactMap { summary(of: system, language: $0) }.map { summary in
+          [
+            summary.system, summary.language, metric.table.part.rawValue, metric.table.score,
+            "\(summary.mean)", summary.deviation.map { "\($0)" } ?? "",
+            "\(summary.values.count)", summary.bestByDev.map { "\($0)" } ?? "",
+            summary.kind.rawValue,
+          ]
+        }
+      }
+  }
+
+  /// The file `results.json` of a run: every figure of its tables, and every score behind them.
+  public static func file(_ results: [StageResult], of configuration: RunConfiguration) -> JSONValue
+  {
+    let all = metrics(of: configuration).map {
+      RunResults(results, of: configuration, metric: $0)
+    }
+    var file = JSONObject()
+    file["format"] = "isogloss results 1"
+    file["stages"] = .array(
+      all.flatMap(\.stages).map { stage, result in
+        [
+          "stage": .init(stage.name), "system": .init(stage.system), "seed": .init(stage.seed),
+          "task": .init(stage.task), "trained": .array(stage.languages.map { .init($0) }),
+          "chosen_by": .array(
+            (stage.training.loadBestModelAtEnd ? stage.training.metricLanguages : [])
+              .map { .init($0) }),
+          "steps": .init(result.steps), "seconds": .init(result.seconds),
+          "tokens_per_second": .init(result.tokensPerSecond),
+          "weight_hash": .init(result.weightHash),
+        ]
+      })
+    file["scores"] = .array(
+      all.flatMap(\.scores).map { score in
+        [
+          "system": .init(score.system), "stage": .init(score.stage), "seed": .init(score.seed),
+          "language": .init(score.language), "part": .init(score.part.rawValue),
+          "metric": .init(score.metric), "value": .init(score.value),
+          "zero_shot": .init(score.isZeroShot),
+        ]
+      })
+    file["table"] = .array(
+      all.flatMap { results in
+        results.systems.flatMap { system in
+          results.languages.compactMap { results.summary(of: system, language: $0) }
+        }.map { summary in
+          var row = JSONObject()
+          row["system"] = .init(summary.system)
+          row["language"] = .init(summary.language)
+          row["part"] = .init(results.metric.table.part.rawValue)
+          row["metric"] = .init(results.metric.table.score)
+          row["mean"] = .init(summary.mean)
+          row["deviation"] = summary.deviation.map { .init($0) } ?? .null
+          row["seeds"] = .array(summary.seeds.map { .init($0) })
+          row["best_by_dev"] = summary.bestByDev.map { .init($0) } ?? .null
+          row["kind"] = .init(summary.kind.rawValue)
+          return .object(row)
+        }
+      })
+    return .object(file)
+  }
+}

@@ -1,0 +1,127 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What a run keeps of its predictions, its tables over seeds, and `isogloss compare` on both.
+@Suite struct CompareTests {
+  /// A run of two seeds: each language alone, both, and a language that nothing trains.
+  private func run() throws -> (small: SmallRun, out: String, table: String) {
+    let small = try SmallRun(languages: ["en", "ru", "de"])
+    let config = small.folder + "/run.yaml"
+    let settings = SmallRun.settings.replacing(
+      "output_dir: out",
+      with: "  de: {dev: [sample/de.dev.conll], test: [sample/de.test.conll]}\noutput_dir: out")
+    try settings.write(toFile: config, atomically: true, encoding: .utf8)
+    let outcome = try Program.run([
+      "train", config, "seeds=[1,2]", "max_steps=30", "--threads", "1",
+      "stages=[{name: 'alone {language}', each: language}, {name: both}]",
+    ])
+    #expect(outcome.code == 0, "\(outcome.error)")
+    return (small, small.folder + "/out", outcome.output)
+  }
+
+  private func text(_ path: String) throws -> String {
+    try String(contentsOfFile: path, encoding: .utf8)
+  }
+
+  @Test func aRunOfSeedsIsComparedWithItself() throws {
+    let (small, out, table) = try run()
+    defer { small.remove() }
+    // Tables: mean ± deviation, the best by dev, and what was never trained.
+    let lines = table.split(separator: "\n")
+    #expect(lines[0].contains("best by dev") && lines[1].contains("±"), "\(table)")
+    let zeroShot = try #require(lines.first { $0.hasPrefix("de ") })
+    // Two stages did not train it: which one stands in `alone` cannot be told.
+    #expect(zeroShot.contains("*") && zeroShot.contains("-"), "\(table)")
+    #expect(table.contains("* not trained on this language"), "\(table)")
+
+    // Predictions: words and gold of the corpus, and counts that carry no word.
+    let predictions = out + "/both-seed-2/predictions"
+    let gold = try text(small.folder + "/sample/ru.test.conll").split(separator: "\n")
+    let found = try text(predictions + "/ru.test.conll").split(separator: "\n")
+    #expect(
+      gold.map { $0.split(separator: "\t").prefix(2) }
+        == found.map { $0.split(separator: "\t").prefix(2) })
+    let counts = try text(predictions + "/ru.test.counts.tsv")
+    #expect(counts.hasPrefix("# {\"format\":\"isogloss counts 1\",\"system\":\"both\""))
+    #expect(!counts.contains(gold[0].split(separator: "\t")[0] + "\t"))
+    let verified = try Program.run(["checkpoint", "verify", predictions])
+    #expect(verified.code == 0, "\(verified.error)")
+
+    // The scores are those of `score` on the same file.
+    let scored = try Program.run(["score", predictions + "/ru.test.conll", "--json"])
+    let results =
+      try JSONSerialization.jsonObject(
+        with: Data(try text(out + "/results.json").utf8)) as? [String: Any]
+    let scores = try #require(results?["scores"] as? [[String: Any]])
+    let own = try #require(
+      scores.first {
+        $0["stage"] as? String == "both seed 2" && $0["language"] as? String == "ru"
+          && $0["part"] as? String == "test" && $0["metric"] as? String == "f1"
+      }?["value"] as? Double)
+    let line = try #require(
+      scored.output.split(separator: "\n").first { $0.contains("\"mode\":\"default\"") })
+    let other = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+    #expect(own == other?["overall_f1"] as? Double)
+
+    // Compare: languages in common, paired seeds, the same bits again.
+    let arguments = ["compare", out + "/alone", out + "/both", "--rounds", "200"]
+    let compared = try Program.run(arguments)
+    #expect(compared.code == 0, "\(compared.error)")
+    #expect(compared.output.contains("2 paired seeds"), "\(compared.output)")
+    #expect(try Program.run(arguments).output == compared.output)
+    let csv = try Program.run(arguments + ["--csv"]).output.split(separator: "\n")
+    #expect(csv.count == 4 && csv[0].hasPrefix("first,second,language,seeds"), "\(csv)")
+    // A system against itself differs in nothing.
+    let same = try Program.run(
+      ["compare", out + "/both", out + "/both", "--rounds", "100", "--json"])
+    #expect(same.output.contains("\"difference\":0.0") && same.output.contains("\"p\":1.0"))
+    // Counts alone are enough.
+    try FileManager.default.removeItem(atPath: predictions + "/ru.test.conll")
+    #expect(try Program.run(arguments).output == compared.output)
+    #expect(try Program.run(arguments + ["--format", "latex"]).output.contains("\\begin{tabular}"))
+
+    // Predictions that are not there, and gold that is not the same, are said in a line.
+    let missing = try Program.run(["compare", out + "/nothing", out + "/both"])
+    #expect(missing.code == 66 && missing.error.contains("has alone, both"), "\(missing.error)")
+    let changed = try text(predictions + "/en.test.conll").replacing("\tO\t", with: "\tB-XX\t")
+    let file = small.folder + "/en.test.conll"
+    try changed.write(toFile: file, atomically: true, encoding: .utf8)
+    let unequal = try Program.run(["compare", predictions + "/en.test.counts.tsv", file])
+    #expect(
+      unequal.code == 65 && unequal.error.contains("is of other gold than"), "\(unequal.error)")
+  }
+
+  @Test func predictionsAreLeftOutWhenAsked() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let configuration = try small.configuration("run", ["save_predictions=false"])
+    _ = try SmallRun.execute(configuration)
+    let predictions = small.folder + "/run/train/predictions"
+    #expect(!FileManager.default.fileExists(atPath: predictions))
+    let outcome = try Program.run(["compare", small.folder + "/run", small.folder + "/run"])
+    #expect(outcome.code == 66 && outcome.error.contains("save_predictions"), "\(outcome.error)")
+  }
+
+  /// The labels of a part are gathered from all ranks, in the order of its sentences.
+  @Test func ranksKeepTheSamePredictions() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let config = small.folder + "/run.yaml"
+    try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
+    var files: [[String]] = []
+    for ranks in [1, 3] {
+      let out = small.folder + "/ranks-\(ranks)"
+      let outcome = try Program.run([
+        "train", config, "full_determinism=true", "eval_tokens_per_batch=64", "--threads", "1",
+        "--simulate-ranks", "\(ranks)", "--out", out,
+      ])
+      #expect(outcome.code == 0, "\(outcome.error)")
+      files.append(
+        try ["en.dev", "ru.test"].flatMap { name in
+          try [".conll", ".counts.tsv"].map { try text(out + "/train/predictions/" + name + $0) }
+        })
+    }
+    #expect(files[0] == files[1])
+  }
+}
