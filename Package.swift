@@ -49,6 +49,7 @@ let package = Package(
     library("Tensors", ["CKernels", "COpenBLAS", "Files", "Determinism"]),
     library("Corpus", ["Tokenizers", "Files", "Determinism"]),
     library("Comparison", ["Corpus", "Files", "Determinism"]),
+    library("Report", ["Comparison", "Corpus", "Files"]),
     library("Collectives", ["CMPI", "Determinism"]),
     library("Checkpoints", ["Files", "CCrypto"]),
     library("Configuration", ["CYAML", "Checkpoints", "Model", "Tensors"]),
@@ -68,7 +69,8 @@ let package = Package(
     library(
       "Commands",
       [
-        "Diagnostics", "Comparison", "Training", "Tensors", "Corpus", "Tokenizers", "Collectives",
+        "Diagnostics", "Report", "Comparison", "Training", "Tensors", "Corpus", "Tokenizers",
+        "Collectives",
         "Checkpoints",
         "Files", "Configuration", "CLinux",
       ]),

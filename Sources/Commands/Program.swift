@@ -26,7 +26,8 @@ public struct Program {
         EstimateCommand.command(tasks), EvaluateCommand.command(tasks),
         PredictCommand.command(tasks),
       ] + tasks.flatMap { $0.commands }.map(Command.init) + [
-        CompareCommand.command, ScoreCommand.command, TokenizerTrainCommand.command,
+        CompareCommand.command, ReportCommand.command, ScoreCommand.command,
+        TokenizerTrainCommand.command,
         TokenizerCommand.encode,
         TokenizerCommand.compare, DataCommand.pack,
         InspectCommand.command, InspectCommand.lineage, InspectCommand.card,

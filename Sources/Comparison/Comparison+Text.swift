@@ -25,7 +25,7 @@ extension Comparison {
   private var isPaired: Bool { seedCount > 1 }
   private var ofRuns: String { isPaired ? ", mean of runs" : "" }
 
-  private var scoreRows: [[String]] {
+  package var scoreRows: [[String]] {
     [
       [
         "F1 %", "P A", "R A", "F1 A", "P B", "R B", "F1 B", "B − A", "95 % interval", "p",
@@ -57,7 +57,7 @@ extension Comparison {
     ]
   }
 
-  private var errorRows: [[String]] {
+  package var errorRows: [[String]] {
     let kinds: [SentenceCounts.TypeColumn] = [
       .missed, .spurious, .wrongType, .wrongBoundary, .wrongBoth,
     ]
@@ -74,7 +74,7 @@ extension Comparison {
       }
   }
 
-  private var typeRows: [[String]] {
+  package var typeRows: [[String]] {
     let names = Set(
       languages.flatMap { ($0.counts.first.types + $0.counts.second.types).map(\.name) }
     )
@@ -101,7 +101,7 @@ extension Comparison {
       }
   }
 
-  private var protocolRows: [[String]] {
+  package var protocolRows: [[String]] {
     func mean(_ side: (OfLanguage) -> Counts, _ place: Int) -> Double {
       languages.reduce(0) { $0 + side($1).protocols[place] } / Double(languages.count)
     }

@@ -61,6 +61,8 @@ public struct RunConfiguration: Sendable, Encodable {
   public var replicaCheckSteps = 500
   /// Whether each rank logs what its own gradient of each step was.
   public var logGradients = false
+  /// Whether a page about the run is written at its end.
+  public var report = false
   /// The signal at which all ranks save and end with exit code 75.
   public var preemptionSignal = PreemptionSignal.usr1
   public var outputDirectory: String

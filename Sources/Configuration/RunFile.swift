@@ -23,6 +23,7 @@ struct RunFile: HasOwnKeys {
   var ddpTimeout: Placed<Int>?
   var replicaCheckSteps: Placed<Int>?
   var logGradients: Placed<Bool>?
+  var report: Placed<Bool>?
   var preemptionSignal: Placed<RunConfiguration.PreemptionSignal>?
   var outputDir: Placed<String>?
   /// Key `stages`, as it stands.
@@ -104,6 +105,9 @@ struct RunFile: HasOwnKeys {
     Field(
       "log_gradients", \.logGradients, into: \.logGradients,
       "Each rank logs a hash and norms of its own gradient every step, for isogloss replay."),
+    Field(
+      "report", \.report, into: \.report,
+      "Whether the run ends with report.html in its directory, as isogloss report writes it."),
     Field(
       "preemption_signal", \.preemptionSignal, into: \.preemptionSignal,
       "At which all ranks save and end with exit code 75."),

@@ -141,10 +141,8 @@ struct HashedFeed: StageFeed {
     (sentence(item).path, sentence(item).line)
   }
 
-  mutating func ledger(steps: Int, languages: [Int]) -> String {
-    TextTable(
-      [["language", "sentences"]]
-        + languages.map { [codes[$0], "\(corpora[$0].sentences.count)"] }
-    ).text
+  mutating func ledger(steps: Int, languages: [Int]) -> [[String]] {
+    [["language", "sentences"]]
+      + languages.map { [codes[$0], "\(corpora[$0].sentences.count)"] }
   }
 }

@@ -92,6 +92,26 @@ import Testing
       unequal.code == 65 && unequal.error.contains("is of other gold than"), "\(unequal.error)")
   }
 
+  /// A run in progress has no results yet, and a log whose last line is not whole.
+  @Test func aRunInProgressIsReported() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let run = small.folder + "/begun"
+    try FileManager.default.createDirectory(atPath: run, withIntermediateDirectories: true)
+    try "task: <b>".write(toFile: run + "/run.yaml", atomically: true, encoding: .utf8)
+    let line = "{\"stage\":\"a <script>\",\"step\":10,\"loss\":0.5,\"learning_rate\":1e-4}\n"
+    try (line + "{\"stage\":\"a").write(
+      toFile: run + "/metrics.jsonl", atomically: true, encoding: .utf8)
+    let page = small.folder + "/page.html"
+    let outcome = try Program.run(["report", run, "--out", page])
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let html = try text(page)
+    #expect(html.contains("a &lt;script&gt;") && html.contains("task: &lt;b&gt;"))
+    #expect(!html.contains("<script") && html.contains("0 of 1 begun"))
+    let missing = try Program.run(["report", small.folder, "--out", page])
+    #expect(missing.code == 66 && missing.error.contains("holds no run"), "\(missing.error)")
+  }
+
   @Test func predictionsAreLeftOutWhenAsked() throws {
     let small = try SmallRun()
     defer { small.remove() }

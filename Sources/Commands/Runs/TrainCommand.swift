@@ -155,6 +155,7 @@ enum TrainCommand {
     case .stopped(let request): return request
     }
     if communicator.rank != 0 { return nil }
+    if configuration.report { try ReportCommand.write(ofRun: configuration.outputDirectory) }
     let form = try arguments.tableForm()
     if arguments.has("json") {
       for result in results {

@@ -1,5 +1,3 @@
-import Files
-
 /// What each language gives to a run: shares, sizes, and what the tokenizer made of its words.
 public struct Ledger: Sendable, Equatable, Codable {
   public struct Row: Sendable, Equatable, Codable {
@@ -39,9 +37,8 @@ public struct Ledger: Sendable, Equatable, Codable {
     }
   }
 
-  /// A table in aligned columns with a heading, and with a line of sums if there are several languages.
-  /// Lines end in a line feed. Shares are in per cent.
-  public var table: String {
+  /// A heading, a row a language, and one of sums if there are several. Shares are in per cent.
+  public var cells: [[String]] {
     var lines = [
       [
         "language", "planned %", "drawn %", "sentences", "words", "tokens", "windows", "cut words",
@@ -59,7 +56,7 @@ public struct Ledger: Sendable, Equatable, Codable {
       let drawn = rows.reduce(0) { $0 + $1.drawnShare }
       lines.append(["all", Ledger.percent(planned), Ledger.percent(drawn)] + sums.map(String.init))
     }
-    return TextTable(lines).text
+    return lines
   }
 
   /// A share as per cent with one decimal.

@@ -1,5 +1,5 @@
 /// How a predicted span differs from gold, as MUC tells it apart.
-enum SpanError {
+package enum SpanError: Sendable {
   /// A gold span that no predicted one is paired with.
   case missed
   /// A predicted span that no gold one is paired with.
@@ -10,6 +10,17 @@ enum SpanError {
   case wrongBoundary
   /// A pair of other types that overlaps.
   case wrongBoth
+
+  /// For people.
+  package var words: String {
+    switch self {
+    case .missed: "missed"
+    case .spurious: "spurious"
+    case .wrongType: "wrong type"
+    case .wrongBoundary: "wrong boundary"
+    case .wrongBoth: "wrong type and boundary"
+    }
+  }
 }
 
 /// The spans of two taggings of a sentence, paired one to one as `nervaluate` 1.2 pairs them in its strategies strict,

@@ -246,16 +246,25 @@ public struct RunResults: Sendable {
     file["format"] = "isogloss results 1"
     file["stages"] = .array(
       all.flatMap(\.stages).map { stage, result in
-        [
-          "stage": .init(stage.name), "system": .init(stage.system), "seed": .init(stage.seed),
-          "task": .init(stage.task), "trained": .array(stage.languages.map { .init($0) }),
-          "chosen_by": .array(
-            (stage.training.loadBestModelAtEnd ? stage.training.metricLanguages : [])
-              .map { .init($0) }),
-          "steps": .init(result.steps), "seconds": .init(result.seconds),
-          "tokens_per_second": .init(result.tokensPerSecond),
-          "weight_hash": .init(result.weightHash),
-        ]
+        var entry = JSONObject()
+        entry["stage"] = .init(stage.name)
+        entry["folder"] = .init(stage.folderName)
+        entry["system"] = .init(stage.system)
+        entry["seed"] = .init(stage.seed)
+        entry["task"] = .init(stage.task)
+        entry["trained"] = .array(stage.languages.map { .init($0) })
+        entry["chosen_by"] = .array(
+          (stage.training.loadBestModelAtEnd ? stage.training.metricLanguages : [])
+            .map { .init($0) })
+        entry["steps"] = .init(result.steps)
+        entry["seconds"] = .init(result.seconds)
+        entry["tokens_per_second"] = .init(result.tokensPerSecond)
+        entry["ranks"] = result.ranks.map { .init($0) } ?? .null
+        entry["threads"] = result.threads.map { .init($0) } ?? .null
+        entry["peak_bytes"] = result.peakBytes.map { .init($0) } ?? .null
+        entry["weight_hash"] = .init(result.weightHash)
+        entry["ledger"] = .array((result.ledger ?? []).map { .array($0.map { .init($0) }) })
+        return .object(entry)
       })
     file["scores"] = .array(
       all.flatMap(\.scores).map { score in

@@ -11,6 +11,13 @@ public struct StageResult: Codable, Equatable, Sendable {
   public var test: [Score]
   /// The same on dev.
   public var dev: [Score]
+  /// What it ran on. Results of earlier versions say nothing of it, nor of the two that follow.
+  public var ranks: Int?
+  public var threads: Int?
+  /// The most memory of the first rank's process, in bytes.
+  public var peakBytes: Int?
+  /// What each language gave; see ``StageFeed/ledger(steps:languages:)``.
+  public var ledger: [[String]]?
 
   /// The scores of a language, by name.
   public struct Score: Codable, Equatable, Sendable {

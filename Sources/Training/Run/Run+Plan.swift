@@ -1,5 +1,6 @@
 import Collectives
 package import Configuration
+import Files
 import Foundation
 import Model
 import Tensors
@@ -81,7 +82,7 @@ package struct StageMemory {
 extension StageTrainer {
   package func plan(ranks: Int) throws -> String {
     let memory = try memory(ranks: ranks)
-    return "\(stage.name): \(totalSteps) steps\n\(try ledger(steps: totalSteps))"
+    return "\(stage.name): \(totalSteps) steps\n\(TextTable(try ledger(steps: totalSteps)).text)"
       + String(
         format:
           "memory a rank: %.3f GB for %d parameters, their gradient and two moments%@; about %.3f GB "

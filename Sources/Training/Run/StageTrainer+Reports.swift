@@ -15,11 +15,11 @@ extension StageTrainer {
     report(
       "\(stage.name): \(totalSteps) steps over \(stage.languages.joined(separator: ", "))"
         + ", learning rate \(training.learningRate)")
-    report(try ledger(steps: 0).trimmingCharacters(in: .newlines))
+    report(TextTable(try ledger(steps: 0)).lines.joined(separator: "\n"))
   }
 
   /// What each language of the stage gives, and how much of it the first steps drew.
-  func ledger(steps: Int) throws -> String {
+  func ledger(steps: Int) throws -> [[String]] {
     var feed = feed
     return try feed.ledger(steps: steps, languages: stageLanguages)
   }
@@ -123,7 +123,9 @@ extension StageTrainer {
     let result = StageResult(
       stage: stage.name, group: stage.group, steps: state.step, seconds: meter.totalSeconds,
       tokensPerSecond: meter.totalSpeed,
-      weightHash: String(model.parameters.hash, radix: 16), test: test, dev: dev)
+      weightHash: String(model.parameters.hash, radix: 16), test: test, dev: dev,
+      ranks: context.communicator.size, threads: context.workspace.threadCount,
+      peakBytes: Self.peakBytes, ledger: try ledger(steps: state.step))
     for score in test {
       context.reporter.line("\(stage.name): \(score.language) test \(task.words(score))")
     }
@@ -132,7 +134,8 @@ extension StageTrainer {
         stage: stage.name, step: state.step, test.map { ("test_\($0.language)_\(name)", $0[name]) })
     }
     if stage.languages.count > 1 {
-      context.reporter.line(try ledger(steps: state.step).trimmingCharacters(in: .newlines))
+      context.reporter.line(
+        TextTable(result.ledger ?? []).lines.joined(separator: "\n"))
     }
     var extra = JSONObject()
     extra["scores"] = .array(
@@ -152,6 +155,13 @@ extension StageTrainer {
     }
     try context.communicator.barrier()
     return result
+  }
+
+  /// The most memory that this process has had.
+  private static var peakBytes: Int {
+    var usage = rusage()
+    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return usage.ru_maxrss << 10
   }
 
   /// Scores all languages, those that the stage does not train as well, and keeps the labels if they are to be kept.

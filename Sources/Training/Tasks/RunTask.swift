@@ -147,8 +147,9 @@ public protocol StageFeed: Sendable {
   func batch(_ assignment: [[Int]], shards: Range<Int>) -> Batch
   /// Where an item stands: its file, and the line or the token in it.
   func place(of item: ItemReference) -> (path: String, line: Int)
-  /// What each language has, and gives to the first steps, as a table: counted if these are done, else planned.
-  mutating func ledger(steps: Int, languages: [Int]) throws -> String
+  /// What each language has, and gives to the first steps: a heading and a row a language, counted if these are done, else
+  /// planned. Columns of shares are called `planned %` and `drawn %`.
+  mutating func ledger(steps: Int, languages: [Int]) throws -> [[String]]
   /// What a checkpoint must keep to go on from here; nil where the step says all.
   var cursor: Cursor? { get }
   /// Goes on where a checkpoint of a step was; `path` is for messages.

@@ -1,5 +1,6 @@
 import Corpus
 import Determinism
+import Files
 import TestSupport
 import Testing
 import Tokenizers
@@ -184,7 +185,7 @@ private func splits() throws -> [Split] {
     let ledger = Ledger(
       languages: ["en", "yor"], facts: [large, small], plannedShares: [0.75, 0.25], draws: [2, 1])
     #expect(
-      ledger.table == """
+      TextTable(ledger.cells).text == """
         language  planned %  drawn %  sentences   words  tokens  windows  cut words  unknown words
         en             75.0     66.7      14041  203621  250000    14050          2              0
         yor            25.0     33.3          5       6      17        5          0              1
@@ -192,8 +193,7 @@ private func splits() throws -> [Split] {
 
         """)
     #expect(
-      Ledger(languages: ["en"], facts: [small], plannedShares: [1], draws: [0]).table.split(
-        separator: "\n"
-      ).count == 2)
+      Ledger(languages: ["en"], facts: [small], plannedShares: [1], draws: [0]).cells.count
+        == 2)
   }
 }

@@ -155,7 +155,7 @@ public struct TextFeed: StageFeed {
     return (sequence.shard.path, sequence.range.lowerBound)
   }
 
-  public mutating func ledger(steps: Int, languages: [Int]) throws -> String {
+  public mutating func ledger(steps: Int, languages: [Int]) throws -> [[String]] {
     let counts =
       steps == next ? drawn : Apportionment.parts(of: steps * sequencesPerStep, by: shares)
     let total = max(1, counts.reduce(0, +))
@@ -173,7 +173,7 @@ public struct TextFeed: StageFeed {
           Double(counts[language]) / Double(max(1, Self.sequences(of: text, batches.shape)))),
       ])
     }
-    return TextTable(rows).text
+    return rows
   }
 
   public var cursor: TextCursor? {

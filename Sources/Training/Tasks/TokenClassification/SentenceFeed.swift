@@ -43,13 +43,13 @@ public struct SentenceFeed: StageFeed {
     splits[item.language].place(of: item.index)
   }
 
-  public mutating func ledger(steps: Int, languages: [Int]) -> String {
+  public mutating func ledger(steps: Int, languages: [Int]) -> [[String]] {
     let draws = plan.drawCounts(steps: steps)
     return Ledger(
       languages: languages.map { corpora[$0].code },
       facts: languages.map { corpora[$0].train?.facts ?? Split.Facts() },
       plannedShares: languages.map { plan.sampling.plannedShares[$0] },
       draws: languages.map { draws[$0] }
-    ).table
+    ).cells
   }
 }
