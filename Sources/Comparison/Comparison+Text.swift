@@ -36,6 +36,27 @@ extension Comparison {
       + (macro.map { [row("macro", $0)] } ?? [])
   }
 
+  /// The first system alone: its scores and their intervals.
+  package var ownRows: [[String]] {
+    [["F1 %", "P", "R", "F1", "95 % interval"]]
+      + (languages.map { ($0.language + ($0.isTrained.first ? "" : "*"), $0.difference) }
+      + (macro.map { [("macro", $0)] } ?? [])).map { name, difference in
+        let rates = difference.scores.first
+        let ends = difference.first
+        return [
+          name, percent(rates.precision), percent(rates.recall), percent(rates.f1),
+          "\(percent(ends.lowerBound)) … \(percent(ends.upperBound))",
+        ]
+      }
+  }
+
+  /// What ``text(as:)`` says of a system that is compared with itself.
+  package func ownText(as form: TableForm) -> String {
+    let title = "\(first)" + (isPaired ? ", mean of \(seedCount) seeds" : "")
+    return (form == .latex ? "% \(title)\n" : "\(title)\n") + TextTable(ownRows).text(as: form)
+      + notes.map { (form == .latex ? "% " : "") + "\($0)\n" }.joined()
+  }
+
   /// A star for each system that was not trained on the language.
   private func mark(_ language: OfLanguage) -> String {
     switch language.isTrained {

@@ -10,14 +10,14 @@ struct Resampling: Sendable {
   var seed: UInt64
 
   /// The scores of every round's bootstrap sample: as many units as there are, drawn with replacement, and as many runs
-  /// of the paired ones. Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+  /// of the paired ones: the same seeds in all languages, since one model may have labelled them all. Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
   ///
   /// - Parameter stream: Names the random numbers: a language's place.
   func bootstrap(_ rows: PairedRows, stream: Int) -> [PairedScores] {
     parallel { round in
       var random = RandomWords(seed: seed, "bootstrap", .number(stream), .number(round))
-      let runs =
-        rows.seeds == 1 ? [0] : (0..<rows.seeds).map { _ in random.below(rows.seeds) }
+      var seeds = RandomWords(seed: seed, "seeds", .number(round))
+      let runs = (0..<rows.seeds).map { _ in seeds.below(rows.seeds) }
       let drawn = (0..<rows.units).lazy.map { _ in random.below(rows.units) }
       return PairedScores(sums: rows.sums(of: drawn), seeds: runs, of: rows.seeds)
     }

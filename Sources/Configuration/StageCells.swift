@@ -152,7 +152,8 @@ struct StageCells {
 
   /// What a run's own files are called, or begin with.
   private static let ownFiles = [
-    "run.yaml", "metrics.jsonl", "estimate.json", "events.out.tfevents",
+    "run.yaml", "metrics.jsonl", "results.json", "report.html", "estimate.json",
+    "events.out.tfevents",
   ]
 
   /// - Parameter folders: The stages so far by their folders.

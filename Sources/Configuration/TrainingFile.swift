@@ -149,7 +149,7 @@ struct TrainingFile: ConfigRecord {
       "Tokens of an evaluation batch at most."),
     Field(
       "save_strategy", \.saveStrategy, into: \.saveStrategy,
-      "no keeps scores alone; end keeps the finished stage; epoch and steps also keep states in between."
+      "no keeps scores and predictions alone; end keeps the finished stage; epoch and steps also keep states in between."
     ),
     Field(
       "save_steps", \.saveSteps, .atLeast(1), into: \.saveSteps, default: "none",

@@ -74,11 +74,12 @@ func message(_ text: String, _ overrides: [String] = []) -> String {
     names == [
       "demo.yaml", "monolingual-ner.yaml", "polyglot-ner.yaml", "polyglot-seeds.yaml",
       "pretrain-polyglot.yaml", "pretrain-xlmr-base.yaml", "pretrained-ner.yaml",
+      "zero-shot.yaml",
     ])
   let stageCounts = try names.map {
     try RunConfiguration(path: folder.appending(path: $0).path, tasks: tasks).stages.count
   }
-  #expect(stageCounts == [17, 1, 9, 39, 2, 2, 8])
+  #expect(stageCounts == [17, 1, 9, 39, 2, 2, 8, 3])
 }
 
 @Test(arguments: [

@@ -77,7 +77,10 @@ public struct ModelCard: Sendable {
     facts["card"]?["model"]?.string
       ?? (facts["labels"] == nil ? "A masked language model" : "A token classifier")
   }
-  private var codes: [String] { facts["languages"]?.array?.compactMap(\.string) ?? [] }
+  /// The languages that it was trained on; earlier versions named all of the run.
+  private var codes: [String] {
+    (facts["trained_languages"] ?? facts["languages"])?.array?.compactMap(\.string) ?? []
+  }
   private var scores: [JSONValue] { facts["scores"]?.array ?? [] }
 
   private var frontMatter: [(key: String, value: String)] {
@@ -179,7 +182,12 @@ public struct ModelCard: Sendable {
           metric.key.hasPrefix("overall_") ? fixed(value * 100, 2) : fixed(value, 3)
         } ?? ""
       }
-      let names = ["language", "split"].map { plain(score[$0]?.string ?? "") }
+      let language = score["language"]?.string ?? ""
+      let isZeroShot = facts["trained_languages"] != nil && !codes.contains(language)
+      let names = [
+        plain(language) + (isZeroShot ? " (not trained on)" : ""),
+        plain(score["split"]?.string ?? ""),
+      ]
       lines.append(row(names + values))
     }
     return lines.joined(separator: "\n")

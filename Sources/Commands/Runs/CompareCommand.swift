@@ -10,7 +10,7 @@ enum CompareCommand {
     positionals: [
       Positional(
         "SYSTEM", count: .atLeastOne,
-        "A run (all its systems), RUN/SYSTEM, a stage, a folder of predictions or counts, or a file. The first one is what the others are compared with."
+        "A run (all its systems), RUN/SYSTEM, a stage, a folder of predictions or counts, or a file. The first one is what the others are compared with; one alone is printed with its intervals."
       )
     ],
     options: [
@@ -37,26 +37,28 @@ enum CompareCommand {
     settings.seed = UInt64(try arguments.integer("seed", in: 0...Int.max) ?? 1)
     var systems: [ComparedSystem] = []
     for path in arguments.positionals("SYSTEM") {
-      for var system in try ComparedSystem.read(path, part: settings.part) {
+      let found = try ComparedSystem.read(path, part: settings.part)
+      for var system in found {
         if systems.contains(where: { $0.name == system.name }) {
-          system.name = "\(path) \(system.name)"
+          system.name = found.count == 1 ? path : "\(path) \(system.name)"
         }
         systems.append(system)
       }
     }
-    guard let first = systems.first, systems.count > 1 else {
-      throw UsageError(
-        "two systems are needed; there is one: \(systems.map(\.name).joined())",
-        command: "isogloss compare")
+    guard let first = systems.first else { return }
+    // One alone has scores and intervals all the same.
+    let isAlone = systems.count == 1
+    let comparisons = try (isAlone ? [first] : systems.dropFirst()).map {
+      try Comparison(first, $0, settings)
     }
-    let comparisons = try systems.dropFirst().map { try Comparison(first, $0, settings) }
     if arguments.has("json") {
       for comparison in comparisons { print(comparison.json.compactText) }
     } else if form == .csv || form == .tsv {
       let rows = [Comparison.recordNames] + comparisons.flatMap(\.records)
       print(TextTable(rows).text(as: form), terminator: "")
     } else {
-      print(comparisons.map { $0.text(as: form) }.joined(separator: "\n"), terminator: "")
+      let texts = comparisons.map { isAlone ? $0.ownText(as: form) : $0.text(as: form) }
+      print(texts.joined(separator: "\n"), terminator: "")
     }
   }
 }

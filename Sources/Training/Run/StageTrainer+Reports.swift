@@ -209,6 +209,7 @@ extension StageTrainer {
     facts["stage"] = .init(stage.name)
     facts["task"] = .init(Task.schema.name)
     facts["languages"] = .array(context.codes.map { .init($0) })
+    facts["trained_languages"] = .array(stage.languages.map { .init($0) })
     for fact in task.facts.members { facts[fact.name] = fact.value }
     if let metric, var card = facts["card"]?.object {
       card["score"] = .init(task.manifestName(ofScore: metric.score))
