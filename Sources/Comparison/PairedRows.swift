@@ -3,15 +3,15 @@ import Corpus
 /// What two systems found in each sentence of one language, over paired seeds: the numbers that a resample adds up.
 ///
 /// A unit is what is drawn or swapped whole: a sentence, or a document where the corpus marks documents.
-struct PairedRows {
+package struct PairedRows: Sendable {
   /// The systems' runs that are paired: one a seed that both have, or one if neither says its seed.
-  let seeds: Int
-  let units: Int
+  package let seeds: Int
+  package let units: Int
   /// A row a unit: gold spans, then predicted and correct of the first system's runs, then those of the second's. Shape
   /// `[units, 1 + 4 · seeds]`.
-  let values: [Int32]
+  package let values: [Int32]
 
-  var width: Int { Self.width(seeds: seeds) }
+  package var width: Int { Self.width(seeds: seeds) }
 
   static func width(seeds: Int) -> Int { 1 + 4 * seeds }
 
@@ -41,7 +41,7 @@ struct PairedRows {
     self.values = values
   }
 
-  init(seeds: Int, units: Int, values: [Int32]) {
+  package init(seeds: Int, units: Int, values: [Int32]) {
     self.seeds = seeds
     self.units = units
     self.values = values
@@ -49,7 +49,7 @@ struct PairedRows {
   }
 
   /// The sums of some units, of one perhaps several times. Shape `[1 + 4 · seeds]`.
-  func sums(of units: some Sequence<Int>) -> [Int] {
+  package func sums(of units: some Sequence<Int>) -> [Int] {
     var sums = [Int](repeating: 0, count: width)
     let values = values.span
     for unit in units {
@@ -60,21 +60,21 @@ struct PairedRows {
   }
 
   /// The scores of all units and runs.
-  var scores: PairedScores {
+  package var scores: PairedScores {
     PairedScores(sums: sums(of: 0..<units), seeds: Array(0..<seeds), of: seeds)
   }
 }
 
 /// What a swap of a unit's outputs changes, for the units on which the two systems do not agree.
-struct UnitSwaps {
+package struct UnitSwaps: Sendable {
   /// How many units there are that a swap changes.
-  let count: Int
+  package let count: Int
   private let seeds: Int
   private let sums: [Int]
   /// The second system's number less the first's. Shape `[count, 2 · seeds]`.
   private let changes: [Int32]
 
-  init(_ rows: PairedRows) {
+  package init(_ rows: PairedRows) {
     seeds = rows.seeds
     sums = rows.sums(of: 0..<rows.units)
     let numbers = 2 * rows.seeds
@@ -89,7 +89,7 @@ struct UnitSwaps {
   }
 
   /// The difference of F1 when some units have changed sides.
-  func difference(swapping isSwapped: (Int) -> Bool) -> Double {
+  package func difference(swapping isSwapped: (Int) -> Bool) -> Double {
     var sums = sums
     let numbers = 2 * seeds
     let changes = changes.span
@@ -118,7 +118,7 @@ public struct PairedScores: Sendable, Equatable {
   /// - Parameters:
   ///   - sums: As ``PairedRows/sums``.
   ///   - seeds: Which runs count, one perhaps several times.
-  init(sums: [Int], seeds: [Int], of count: Int) {
+  package init(sums: [Int], seeds: [Int], of count: Int) {
     first = Self.rates(sums, seeds, at: 1)
     second = Self.rates(sums, seeds, at: 1 + 2 * count)
   }

@@ -5,15 +5,20 @@ import Synchronization
 /// Resamples of the sentences, or documents, of one or several languages.
 ///
 /// Random numbers are named by seed, language and round: results are the same whatever the threads.
-struct Resampling: Sendable {
-  var rounds: Int
-  var seed: UInt64
+package struct Resampling: Sendable {
+  private let rounds: Int
+  private let seed: UInt64
+
+  package init(rounds: Int, seed: UInt64) {
+    self.rounds = rounds
+    self.seed = seed
+  }
 
   /// The scores of every round's bootstrap sample: as many units as there are, drawn with replacement, and as many runs
   /// of the paired ones: the same seeds in all languages, since one model may have labelled them all. Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
   ///
   /// - Parameter stream: Names the random numbers: a language's place.
-  func bootstrap(_ rows: PairedRows, stream: Int) -> [PairedScores] {
+  package func bootstrap(_ rows: PairedRows, stream: Int) -> [PairedScores] {
     parallel { round in
       var random = RandomWords(seed: seed, "bootstrap", .number(stream), .number(round))
       var seeds = RandomWords(seed: seed, "seeds", .number(round))
@@ -25,7 +30,7 @@ struct Resampling: Sendable {
 
   /// The difference of every round in which each unit's outputs were given to the systems at random: all runs of a
   /// unit change sides together. Noreen, "Computer-Intensive Methods for Testing Hypotheses", 1989; Yeh, COLING 2000.
-  func swaps(_ rows: PairedRows, stream: Int) -> [Double] {
+  package func swaps(_ rows: PairedRows, stream: Int) -> [Double] {
     let swaps = UnitSwaps(rows)
     return parallel { round in
       var random = RandomWords(seed: seed, "swap", .number(stream), .number(round))

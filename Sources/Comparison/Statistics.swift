@@ -1,9 +1,9 @@
 /// The few formulas of a comparison.
-enum Statistics {
+package enum Statistics {
   /// The quantiles of values by linear interpolation between the nearest, as NumPy's default `linear`.
   ///
   /// - Precondition: At least one value; quantiles from 0 to 1.
-  static func quantiles(_ values: [Double], at quantiles: [Double]) -> [Double] {
+  package static func quantiles(_ values: [Double], at quantiles: [Double]) -> [Double] {
     let sorted = values.sorted()
     return quantiles.map { quantile in
       let place = quantile * Double(sorted.count - 1)
@@ -18,19 +18,19 @@ enum Statistics {
 
   /// The two-sided p-value of a difference among those of random swaps: the share of differences at least as far from 0, the
   /// observed one counted among them. Phipson and Smyth, 2010.
-  static func pValue(_ difference: Double, among swaps: [Double]) -> Double {
+  package static func pValue(_ difference: Double, among swaps: [Double]) -> Double {
     Double(1 + extreme(difference, among: swaps)) / Double(1 + swaps.count)
   }
 
   /// How many differences are at least as far from 0. Sums in another order differ in their last bits, and count as equal.
-  static func extreme(_ difference: Double, among swaps: [Double]) -> Int {
+  package static func extreme(_ difference: Double, among swaps: [Double]) -> Int {
     let least = abs(difference) * (1 - 1e-12)
     return swaps.count { abs($0) >= least }
   }
 
   /// Holm's step-down correction: p-values that may be held against one level together. Holm, Scandinavian Journal of
   /// Statistics 6, 1979.
-  static func holm(_ values: [Double]) -> [Double] {
+  package static func holm(_ values: [Double]) -> [Double] {
     var corrected = values
     var largest = 0.0
     for (rank, index) in values.indices.sorted(by: { values[$0] < values[$1] }).enumerated() {

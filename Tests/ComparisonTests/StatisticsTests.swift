@@ -1,10 +1,9 @@
+import Comparison
+import Corpus
 import Determinism
 import Files
 import Foundation
 import Testing
-
-@testable import Comparison
-@testable import Corpus
 
 /// Against SciPy, statsmodels and nervaluate; Tests/Golden/comparison.py made the values.
 @Suite struct StatisticsTests {
