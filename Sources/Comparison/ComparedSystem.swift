@@ -53,7 +53,9 @@ public struct ComparedSystem: Sendable {
       guard isDirectory.boolValue else {
         return [ComparedSystem(name: path, runs: [try run(path, part: part)])]
       }
-      let systems = try systems(in: path, part: part)
+      var systems = try systems(in: path, part: part)
+      // A try is seen only where nothing else is: where it is named itself.
+      if systems.isEmpty { systems = try self.systems(in: path, part: part, keepsTries: true) }
       if systems.isEmpty {
         throw FileError(
           .missing, path,
@@ -67,7 +69,7 @@ public struct ComparedSystem: Sendable {
     let parent = parts.count > 1 ? parts.dropLast().joined(separator: "/") : "."
     let known =
       FileManager.default.fileExists(atPath: parent)
-      ? try systems(in: parent.isEmpty ? "/" : parent, part: part) : []
+      ? try systems(in: parent.isEmpty ? "/" : parent, part: part, keepsTries: true) : []
     guard let name = parts.last, let system = known.first(where: { $0.name == name }) else {
       let names = known.map(\.name).joined(separator: ", ")
       throw FileError(
@@ -79,11 +81,12 @@ public struct ComparedSystem: Sendable {
   }
 
   private static func systems(
-    in directory: String, part: String
+    in directory: String, part: String, keepsTries: Bool = false
   ) throws(FileError) -> [ComparedSystem] {
     var systems: [ComparedSystem] = []
     for path in files(in: directory, part: part, depth: 3) {
       let run = try run(path, part: part)
+      if run.counts.origin.isTry, !keepsTries { continue }
       let name = run.counts.origin.system
       if let index = systems.firstIndex(where: { $0.name == name }) {
         systems[index].runs.append(run)

@@ -130,6 +130,10 @@ public struct Comparison: Sendable {
         (0..<settings.rounds).map { round in
           swaps.reduce(0) { $0 + $1[round] } / Double(swaps.count)
         })
+    for system in [first, second] {
+      let tries = system.runs.map(\.counts.origin.tries).max() ?? 1
+      if tries > 1 { notes.append("\(system.name) was chosen by dev among \(tries) tries") }
+    }
     if languages.contains(where: { $0.seeds.count == 1 }) {
       notes.append(
         "one run of each system: intervals and p-values are of the sentences drawn, and say nothing of another seed"

@@ -28,12 +28,13 @@ extension RunConfiguration: CustomStringConvertible {
       add(4, "max_sentences", language.maxSentences?.yaml)
     }
     lines.append("stages:")
-    for stage in stages {
+    for stage in stages where stage.tryOf == nil {
       lines.append("  - name: \(stage.template.yaml)")
       add(4, "task", stage.task.yaml)
       let each = (stage.eachLanguage == nil ? [] : ["language"]) + (stage.isOfSeed ? ["seed"] : [])
       if !each.isEmpty { add(4, "each", each.count == 1 ? each[0] : each.yaml) }
       if stage.isOfSeed { add(4, "seeds", [stage.seed].yaml) }
+      add(4, "sweep", stage.sweep)
       add(4, "init", stage.start.yaml)
       if !stage.teachers.isEmpty { add(4, "teachers", stage.teachers.compactMap(\.text).yaml) }
       let train = stage.trainStages.map { "stage:" + $0 } + stage.trainFiles

@@ -174,6 +174,13 @@ public struct Stage: Sendable {
   /// The values of the task's own keys.
   public var options: any TaskOptions
 
+  /// The stages that it is the best of, by dev; it then trains nothing itself.
+  public var tries: [String] = []
+  /// Of a stage with tries, the sweep as a file says it.
+  public var sweep: String?
+  /// Of a try, the stage that it is one of.
+  public var tryOf: String?
+
   /// The language that an `each: language` stage was made for.
   public var eachLanguage: String? { template.contains("{language}") ? languages.first : nil }
 
@@ -195,6 +202,11 @@ public struct Stage: Sendable {
       .trimmingCharacters(in: CharacterSet(charactersIn: " -_.:"))
     // What stood on both sides of the braces leaves one blank.
     return group.isEmpty ? template : group.split(separator: " ").joined(separator: " ")
+  }
+
+  /// The languages whose dev parts say which of several weights, seeds or tries is best.
+  public var choosingLanguages: [String] {
+    training.metricLanguages.isEmpty ? languages : training.metricLanguages
   }
 
   /// The earlier stages that it needs.

@@ -238,6 +238,7 @@ struct StageFile: HasOwnKeys {
   var task: Placed<String>?
   var each: Placed<Expansions>?
   var seeds: Placed<[Placed<Int>]>?
+  var sweep: Placed<Sweep>?
   /// Key `init`.
   var start: Placed<String>?
   var teachers: Placed<[Placed<String>]>?
@@ -259,6 +260,10 @@ struct StageFile: HasOwnKeys {
     Field(
       "seeds", \.seeds, kind: "list of whole numbers", default: "the run's",
       "With each: seed, the seeds to make stages for."),
+    Field(
+      "sweep", \.sweep, default: "none",
+      "Keys of training or of the task with lists of values to try, all with all; the stage is the try that is best on dev."
+    ),
     Field(
       "init", \.start, .notEmpty, default: "what the run starts from",
       "The earlier stage, or the checkpoint directory (with a / in it), whose model it begins with. A stage's name means "

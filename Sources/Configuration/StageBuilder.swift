@@ -54,6 +54,7 @@ struct StageBuilder {
     var stage = Stage(
       name: cell.name, template: cell.template, task: cell.task.name, languages: languages,
       seed: cell.seed ?? run.seed, randomKey: cell.randomKey, options: NoOptions())
+    (stage.tries, stage.sweep, stage.tryOf) = (cell.tries, cell.sweep, cell.tryOf)
     if let given = own.start {
       stage.start = try references.start(of: index, given)
       if let source = earlier.first(where: { $0.name == stage.start.stage }),
@@ -97,6 +98,17 @@ struct StageBuilder {
           : runMetricLanguages, runMetricLanguages: isListed ? runMetricLanguages : nil)
     } else {
       try checkTrainsNothing(own.training, cell)
+    }
+    if let sweep = own.sweep {
+      let choosing = stage.choosingLanguages
+      if !run.languages.contains(where: { choosing.contains($0.code) && !$0.dev.isEmpty }) {
+        throw ConfigError(
+          sweep.place, "\(key).sweep: chooses by dev, and none of its languages has dev files")
+      }
+      if stage.training.saveStrategy == .no {
+        throw ConfigError(
+          sweep.place, "\(key).sweep: save_strategy: no leaves nothing to choose from")
+      }
     }
     stage.options = try options(stage, cell, after: earlier, isListed: isListed)
     return stage

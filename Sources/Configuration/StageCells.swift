@@ -16,6 +16,11 @@ struct StageCells {
     var language: String?
     var seed: Int?
     var randomKey: Int
+    /// Of a stage with a sweep, the names of its tries and the sweep as a file says it.
+    var tries: [String] = []
+    var sweep: String?
+    /// Of a try, the name of the stage that it is one of.
+    var tryOf: String?
     let folderName: String
     /// What a reference by another stage may call it: its name, or what the file calls all that were made of its entry.
     let names: Set<String>
@@ -97,15 +102,50 @@ struct StageCells {
           guard cells.count < Self.limit else {
             throw ConfigError(file.place, "\(key): more than \(Self.limit) stages in all")
           }
-          let made = Cell(
+          var made = Cell(
             key: key, file: file, task: task, written: name.value, template: template,
             name: filled, language: code, seed: seed,
             randomKey: randomKey)
+          if let sweep = file.value.sweep {
+            let tries = try Self.tries(made, sweep, key: key)
+            guard cells.count + tries.count < Self.limit else {
+              throw ConfigError(sweep.place, "\(key): more than \(Self.limit) stages in all")
+            }
+            for one in tries { try Self.check(one, name.place, &folders) }
+            cells += tries
+            made.tries = tries.map(\.name)
+            made.sweep = sweep.value.yaml
+          }
           try Self.check(made, name.place, &folders)
           cells.append(made)
         }
       }
     }
+  }
+
+  /// A stage for each combination of a sweep, with the random numbers of the stage itself.
+  private static func tries(
+    _ cell: Cell, _ sweep: Placed<Sweep>, key: String
+  ) throws(ConfigError) -> [Cell] {
+    guard cell.task.trains else {
+      throw ConfigError(sweep.place, "\(key).sweep: task \(cell.task.name) trains nothing")
+    }
+    guard sweep.value.count <= limit else {
+      throw ConfigError(sweep.place, "\(key).sweep: more than \(limit) stages in all")
+    }
+    var tries: [Cell] = []
+    for combination in sweep.value.combinations {
+      let suffix = Sweep.name(of: combination)
+      var one = Cell(
+        key: cell.key,
+        file: try Sweep.applied(combination, to: cell.file, task: cell.task, key: key),
+        task: cell.task, written: cell.name + suffix, template: cell.template + suffix,
+        name: cell.name + suffix, language: cell.language, seed: cell.seed,
+        randomKey: cell.randomKey)
+      one.tryOf = cell.name
+      tries.append(one)
+    }
+    return tries
   }
 
   /// Each of some seeds, at least 0 and once.

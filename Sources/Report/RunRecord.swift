@@ -20,6 +20,10 @@ struct RunRecord {
     var peakBytes: Int?
     var weightHash: String?
     var ledger: [[String]]
+    /// Of a try, its stage and what it has on dev; of a stage with tries, the chosen one.
+    var tryOf: String?
+    var dev: Double?
+    var chosen: String?
     /// By name, over steps.
     var curves: [String: [(x: Double, y: Double)]] = [:]
   }
@@ -75,7 +79,8 @@ struct RunRecord {
           tokensPerSecond: entry["tokens_per_second"]?.double, ranks: entry["ranks"]?.int,
           threads: entry["threads"]?.int, peakBytes: entry["peak_bytes"]?.int,
           weightHash: entry["weight_hash"]?.string,
-          ledger: (entry["ledger"]?.array ?? []).map(texts)))
+          ledger: (entry["ledger"]?.array ?? []).map(texts), tryOf: entry["try_of"]?.string,
+          dev: entry["dev"]?.double, chosen: entry["chosen"]?.string))
     }
     for entry in results["scores"]?.array ?? [] {
       guard let stage = entry["stage"]?.string, let language = entry["language"]?.string,

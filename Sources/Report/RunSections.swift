@@ -115,6 +115,18 @@ struct RunSections {
             ? "Weights: those of the last step; no dev file chose them."
             : "Weights: those best on dev of \(languages.joined(separator: ", "))."))
     }
+    for stage in run.stages where stage.chosen != nil {
+      let tries = run.stages.filter { $0.tryOf == stage.name }
+      parts.append(
+        .table(
+          [["try", "dev", "chosen"]]
+            + tries.map {
+              [
+                $0.name, $0.dev.map { String(format: "%.4f", $0) } ?? "",
+                $0.name == stage.chosen ? "yes" : "",
+              ]
+            }, caption: "\(stage.name): the best on dev of \(tries.count) tries"))
+    }
     parts.append(
       .details("All scores", .table(allScores, caption: "Every score of every complete stage")))
     return parts

@@ -92,6 +92,72 @@ import Testing
       unequal.code == 65 && unequal.error.contains("is of other gold than"), "\(unequal.error)")
   }
 
+  /// A swept stage is the try that is best on dev, with its weights and predictions; a later stage begins with it.
+  @Test func aSweepIsItsBestTry() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let config = small.folder + "/run.yaml"
+    try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
+    let arguments = [
+      "train", config, "--threads", "1", "report=true",
+      "stages=[{name: tuned, sweep: {learning_rate: [1.0e-12, 3.0e-3], head: [softmax, crf]}}, "
+        + "{name: fine, init: tuned, head: softmax}]",
+    ]
+    let dry = try Program.run(arguments + ["--dry-run"])
+    #expect(dry.output.contains("tuned: the best on dev of 4 tries"), "\(dry.error)")
+    let outcome = try Program.run(arguments + ["max_steps=40"])
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let out = small.folder + "/out"
+    let results =
+      try JSONSerialization.jsonObject(
+        with: Data(try text(out + "/results.json").utf8)) as? [String: Any]
+    let stages = try #require(results?["stages"] as? [[String: Any]])
+    let tries = stages.filter { $0["try_of"] as? String == "tuned" }
+    let best = try #require(
+      tries.max { ($0["dev"] as? Double ?? 0) < ($1["dev"] as? Double ?? 0) })
+    let tuned = try #require(stages.first { $0["stage"] as? String == "tuned" })
+    #expect(tries.count == 4 && tuned["tries"] as? Int == 4)
+    #expect(tuned["chosen"] as? String == best["stage"] as? String)
+    #expect(tuned["weight_hash"] as? String == best["weight_hash"] as? String)
+    // The tables have the stage, not its tries; so does compare, which counts them.
+    let heading = try #require(outcome.output.split(separator: "\n").first)
+    #expect(heading.split(separator: " ") == ["test", "F1", "tuned", "fine"], "\(heading)")
+    #expect(outcome.output.contains("best on dev of 4 tries"), "\(outcome.output)")
+    let compared = try Program.run(["compare", out + "/fine", out + "/tuned", "--rounds", "100"])
+    #expect(
+      compared.output.contains("tuned was chosen by dev among 4 tries"), "\(compared.error)")
+    #expect(try text(out + "/report.html").contains("the best on dev of 4 tries"))
+    let verified = try Program.run(["checkpoint", "verify", out + "/tuned/model"])
+    #expect(verified.code == 0, "\(verified.error)")
+    // All of it is complete, and a run of another sweep is another run.
+    let again = try Program.run(arguments + ["max_steps=40", "--resume", "auto"])
+    #expect(again.code == 0 && again.output == outcome.output, "\(again.error)")
+    let other = try Program.run(
+      arguments.dropLast() + [
+        "max_steps=40", "--resume", "auto",
+        "stages=[{name: tuned, sweep: {learning_rate: [1.0e-3]}}, {name: fine, init: tuned}]",
+      ])
+    #expect(other.code == 78, "\(other.error)")
+  }
+
+  @Test(arguments: [
+    ("sweep: {learning_rat: [1]}", "is no key of training and none of task"),
+    ("sweep: {learning_rate: 1}", "expected a list of values"),
+    ("sweep: {learning_rate: [1.0, 1.0]}", "a value is listed twice"),
+    ("sweep: {learning_rate: [-1.0]}", "learning_rate"),
+    ("sweep: {}", "a mapping of keys to lists of values"),
+    ("sweep: {learning_rate: [1.0]}, save_strategy: no", "leaves nothing to choose from"),
+  ])
+  func aWrongSweepIsALine(keys: String, words: String) throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    #expect {
+      _ = try small.configuration("run", ["stages=[{name: a, \(keys)}]"])
+    } throws: {
+      "\($0)".contains(words) && !"\($0)".contains("\n")
+    }
+  }
+
   /// A run in progress has no results yet, and a log whose last line is not whole.
   @Test func aRunInProgressIsReported() throws {
     let small = try SmallRun()

@@ -17,6 +17,8 @@ extension SentenceCounts {
     facts["language"] = .init(origin.language)
     facts["part"] = .init(origin.part)
     facts["trained"] = .array(origin.trained.map { .init($0) })
+    if origin.tries > 1 { facts["tries"] = .init(origin.tries) }
+    if origin.isTry { facts["is_try"] = true }
     facts["types"] = .array(types.map { .init($0) })
     facts["confusions"] = .array(
       confusions.map { [.init($0.gold), .init($0.predicted), .init($0.count)] })
@@ -104,10 +106,13 @@ extension SentenceCounts {
         "is of \(facts["sentences"]?.int ?? 0) sentences, and \(sentences) follow; it was cut short"
       )
     }
+    var origin = Origin(
+      system: try text("system"), stage: try text("stage"), seed: facts["seed"]?.int,
+      language: try text("language"), part: try text("part"), trained: try texts("trained"))
+    origin.tries = max(1, facts["tries"]?.int ?? 1)
+    origin.isTry = facts["is_try"]?.bool ?? false
     self.init(
-      origin: Origin(
-        system: try text("system"), stage: try text("stage"), seed: facts["seed"]?.int,
-        language: try text("language"), part: try text("part"), trained: try texts("trained")),
+      origin: origin,
       types: types, confusions: confusions, sentences: sentences, values: values)
   }
 }

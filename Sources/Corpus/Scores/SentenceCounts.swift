@@ -16,6 +16,10 @@ public struct SentenceCounts: Sendable, Equatable {
     public var part: String
     /// The languages that the model was trained on, in its last stage.
     public var trained: [String]
+    /// How many tries it is the best of, by dev; 1 where nothing was tried.
+    public var tries = 1
+    /// Whether it is one of several tries.
+    public var isTry = false
 
     public init(
       system: String, stage: String, seed: Int?, language: String, part: String, trained: [String]

@@ -45,8 +45,10 @@ public struct Replay: Sendable {
     configuration = try RunConfiguration(
       recordedIn: runDirectory, tasks: tasks.map { $0.schema })
     let configuration = configuration
-    // Nothing of a stage that makes data can be replayed.
-    let stages = configuration.stages.filter { configuration.schema(of: $0).trains }
+    // Nothing of a stage that makes data, or is one of its tries, can be replayed.
+    let stages = configuration.stages.filter {
+      configuration.schema(of: $0).trains && $0.tries.isEmpty
+    }
     let names = stages.map { "'\($0.name)'" }.joined(separator: ", ")
     guard
       let index = name == nil && stages.count == 1

@@ -55,7 +55,7 @@ extension Run {
       switch try planned(stage) {
       case .training(let training):
         try facts.add(training, stage, configuration, ranks: ranks)
-      case .data: break
+      case .data, .choice: break
       case .known(let after): facts.unknown.append("'\(stage.name)' after '\(after)'")
       }
     }

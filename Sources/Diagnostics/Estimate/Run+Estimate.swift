@@ -53,7 +53,7 @@ extension Run {
       switch try planned(stage) {
       case .training(let training):
         works.append(try work(of: training, stage))
-      case .data: break
+      case .data, .choice: break
       case .known(let after): later.append("'\(stage.name)' after '\(after)'")
       }
     }

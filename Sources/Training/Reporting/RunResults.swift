@@ -75,9 +75,12 @@ public struct RunResults: Sendable {
     return metrics
   }
 
+  /// The systems of the tables: a stage with a sweep, and none of its tries.
   public var systems: [String] {
     var systems: [String] = []
-    for (stage, _) in stages where !systems.contains(stage.system) { systems.append(stage.system) }
+    for (stage, _) in stages where stage.tryOf == nil && !systems.contains(stage.system) {
+      systems.append(stage.system)
+    }
     return systems
   }
 
@@ -127,16 +130,19 @@ public struct RunResults: Sendable {
       kind: Self.kind(of: language, in: first.stage))
   }
 
+  /// What a result has on dev, the mean over the languages that choose; nil where none has a dev part.
+  static func devScore(
+    _ result: StageResult, of stage: Stage, _ metric: TaskMetric
+  ) -> Double? {
+    let choosing = stage.choosingLanguages
+    let found = result.dev.filter { choosing.contains($0.language) }.map { $0[metric.score] }
+    return found.isEmpty ? nil : found.reduce(0, +) / Double(found.count)
+  }
+
   /// Which of the stages of several seeds is best on dev.
   private func bestByDev(_ stages: [(stage: Stage, result: StageResult)]) -> Int? {
     guard stages.count > 1 else { return nil }
-    let values = stages.map { stage, result -> Double? in
-      let choosing =
-        stage.training.metricLanguages.isEmpty
-        ? stage.languages : stage.training.metricLanguages
-      let found = result.dev.filter { choosing.contains($0.language) }.map { $0[metric.score] }
-      return found.isEmpty ? nil : found.reduce(0, +) / Double(found.count)
-    }
+    let values = stages.map { stage, result in Self.devScore(result, of: stage, metric) }
     guard values.allSatisfy({ $0 != nil }) else { return nil }
     let known = values.compactMap(\.self)
     return known.indices.max { left, right in
@@ -208,6 +214,12 @@ public struct RunResults: Sendable {
       notes.append(
         "mean ± sample deviation over \(seeds) seeds; best by dev: the seed whose dev is best")
     }
+    let tries = stages.filter { $0.stage.tryOf == nil }.compactMap { $0.result.tries }
+    if let least = tries.min(), let most = tries.max() {
+      notes.append(
+        "swept stages are the best on dev of \(least == most ? "\(most)" : "\(least) to \(most)") tries"
+      )
+    }
     if summaries.contains(where: { $0.kind == .zeroShot }) {
       notes.append("* not trained on this language; weights chosen without it")
     }
@@ -245,7 +257,8 @@ public struct RunResults: Sendable {
     var file = JSONObject()
     file["format"] = "isogloss results 1"
     file["stages"] = .array(
-      all.flatMap(\.stages).map { stage, result in
+      all.flatMap { results in results.stages.map { ($0, $1, results.metric) } }.map {
+        stage, result, metric in
         var entry = JSONObject()
         entry["stage"] = .init(stage.name)
         entry["folder"] = .init(stage.folderName)
@@ -256,6 +269,14 @@ public struct RunResults: Sendable {
         entry["chosen_by"] = .array(
           (stage.training.loadBestModelAtEnd ? stage.training.metricLanguages : [])
             .map { .init($0) })
+        if let tryOf = stage.tryOf {
+          entry["try_of"] = .init(tryOf)
+          entry["dev"] = devScore(result, of: stage, metric).map { .init($0) } ?? .null
+        }
+        if let chosen = result.chosen {
+          entry["chosen"] = .init(chosen)
+          entry["tries"] = .init(stage.tries.count)
+        }
         entry["steps"] = .init(result.steps)
         entry["seconds"] = .init(result.seconds)
         entry["tokens_per_second"] = .init(result.tokensPerSecond)

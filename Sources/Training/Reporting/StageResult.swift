@@ -16,6 +16,9 @@ public struct StageResult: Codable, Equatable, Sendable {
   public var threads: Int?
   /// The most memory of the first rank's process, in bytes.
   public var peakBytes: Int?
+  /// Of a stage with a sweep, the try that it is, and how many there were.
+  public var chosen: String?
+  public var tries: Int?
   /// What each language gave; see ``StageFeed/ledger(steps:languages:)``.
   public var ledger: [[String]]?
 

@@ -11,6 +11,8 @@ package enum PlannedStage {
   case training(any StageTraining)
   /// Makes data.
   case data
+  /// Is the best of so many tries.
+  case choice(of: Int)
   /// What it works on is what an earlier stage will make.
   case known(after: String)
 }
@@ -31,6 +33,7 @@ extension StageTrainer: StageTraining {
 extension Run {
   /// A stage as it would run, with weights that are all zero.
   package func planned(_ stage: Stage) throws -> PlannedStage {
+    if !stage.tries.isEmpty { return .choice(of: stage.tries.count) }
     do {
       guard let task = try task(of: stage) as? any TrainingTask else { return .data }
       return .training(planning(stage, task))
@@ -55,6 +58,7 @@ extension Run {
       case .training(let training):
         text += "\n\(try training.plan(ranks: context.communicator.size))"
       case .data: text += "\n\(stage.name): makes \(words(stage))\n"
+      case .choice(let tries): text += "\n\(stage.name): the best on dev of \(tries) tries\n"
       case .known(let after): text += "\n\(stage.name): known after '\(after)'\n"
       }
     }

@@ -165,6 +165,7 @@ public struct Run {
   private func execute(
     _ stage: Stage, from checkpoint: String?, _ context: RunContext
   ) throws -> StageEnd {
+    if !stage.tries.isEmpty { return .trained(.finished(try chooseTry(of: stage))) }
     let task = try task(of: stage)
     if let task = task as? any TrainingTask {
       return .trained(try train(task, stage, from: checkpoint, context))
@@ -393,7 +394,7 @@ public struct Run {
   }
 
   /// Runs `body` on the first rank alone; if it fails there, all ranks throw.
-  private func onFirstRank(_ body: () throws -> Void) throws {
+  func onFirstRank(_ body: () throws -> Void) throws {
     let communicator = context.communicator
     var failed = [Int64(0)]
     if communicator.rank == 0 {

@@ -28,13 +28,13 @@ public struct PredictionFiles: Sendable {
     guard let directory else { return }
     let sentences = try sentences()
     let path = "\(directory)/\(language).\(part.rawValue)"
+    var origin = SentenceCounts.Origin(
+      system: stage.system, stage: stage.name, seed: stage.seed, language: language,
+      part: part.rawValue, trained: stage.languages)
+    origin.isTry = stage.tryOf != nil
     let counts: SentenceCounts
     do {
-      counts = try SentenceCounts(
-        sentences, predicted: predicted,
-        origin: .init(
-          system: stage.system, stage: stage.name, seed: stage.seed, language: language,
-          part: part.rawValue, trained: stage.languages))
+      counts = try SentenceCounts(sentences, predicted: predicted, origin: origin)
     } catch {
       let sentence = sentences[error.sentence]
       throw FileError(
