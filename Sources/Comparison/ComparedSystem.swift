@@ -59,7 +59,7 @@ public struct ComparedSystem: Sendable {
       if systems.isEmpty {
         throw FileError(
           .missing, path,
-          "holds no predictions of \(part) (LANG.\(part).counts.tsv); runs of earlier versions and those with save_predictions: false have none"
+          "holds no predictions of \(part) (LANG.\(part).counts.tsv); runs of earlier versions, those with save_predictions: false and tasks that label no words have none"
         )
       }
       return systems

@@ -83,7 +83,8 @@ import Training
     let results = try ThreadGroup.run(ranks: 2) { try SmallRun.execute(configuration, over: $0) }
     #expect(results[0]?.map(\.steps) == [4, 2])
     let names = try FileManager.default.contentsOfDirectory(atPath: small.folder + "/run/first")
-    #expect(Set(names) == ["best", "checkpoint-2", "checkpoint-4", "model", "result.json"])
+    #expect(
+      Set(names) == ["best", "checkpoint-2", "checkpoint-4", "model", "predictions", "result.json"])
   }
 
   @Test func nothingHiddenIsLeftByShards() throws {
@@ -93,7 +94,7 @@ import Training
       "run", ["save_strategy=steps", "save_steps=3", "shard_optimizer=true", "save_total_limit=2"])
     _ = try ThreadGroup.run(ranks: 3) { try SmallRun.execute(configuration, over: $0) }
     let names = try FileManager.default.contentsOfDirectory(atPath: small.folder + "/run/train")
-    #expect(Set(names) == ["checkpoint-6", "checkpoint-9", "model", "result.json"])
+    #expect(Set(names) == ["checkpoint-6", "checkpoint-9", "model", "predictions", "result.json"])
   }
 
   /// A rank whose part does not come is named; one whose part grows is waited for.

@@ -50,11 +50,18 @@ public struct PredictionFiles: Sendable {
       }
       document = own
       for ((word, gold), tag) in zip(zip(sentence.words, sentence.tags), tags) {
-        text += "\(word)\t\(gold)\t\(tag)\n"
+        text += "\(Self.cell(word))\t\(gold)\t\(tag)\n"
       }
       text += "\n"
     }
     try WholeFile.write(Array(text.utf8), to: path + ".conll")
     try WholeFile.write(Array(counts.text.utf8), to: path + ".counts.tsv")
+  }
+
+  /// A word as it can stand in a column: those of JSON lines may hold tabs and line ends.
+  private static func cell(_ word: String) -> String {
+    String(
+      String.UnicodeScalarView(
+        word.unicodeScalars.map { "\t\n\r".unicodeScalars.contains($0) ? " " : $0 }))
   }
 }
