@@ -94,7 +94,18 @@ public struct ComparedSystem: Sendable {
         systems.append(ComparedSystem(name: name, runs: [run]))
       }
     }
-    return systems
+    let order = try order(in: directory)
+    func place(_ system: ComparedSystem) -> Int { order.firstIndex(of: system.name) ?? order.count }
+    // The sort is stable: what the run does not name stays in the order of paths, behind the others.
+    return systems.sorted { place($0) < place($1) }
+  }
+
+  /// The systems of a run in the order of its stages; nothing where no run says it.
+  private static func order(in directory: String) throws(FileError) -> [String] {
+    let path = directory + "/results.json"
+    guard FileManager.default.fileExists(atPath: path) else { return [] }
+    let results = try JSONValue(parsing: try WholeFile.read(path, limit: 256 << 20), path: path)
+    return (results["stages"]?.array ?? []).compactMap { $0["system"]?.string }
   }
 
   /// Files of counts, and of tags where nobody has counted them, in order.

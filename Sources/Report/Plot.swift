@@ -26,7 +26,7 @@ struct Plot {
     guard !series.isEmpty else { return .none }
     let all = series.flatMap(\.points)
     let height = 272.0
-    let across = Axis(all.map(\.x), from: 64, to: width - 12)
+    let across = Axis(all.map(\.x), from: 92, to: width - 28)
     let up = Axis(all.map(\.y), from: height - 52, to: 12)
     var shapes = axes(across, up, x: x, y: y, height: height)
     for line in series {
@@ -70,7 +70,7 @@ struct Plot {
       [row.value] + row.others
         + (row.interval.map { [$0.lowerBound, $0.upperBound] } ?? [])
     }
-    let across = Axis(all + (zero ? [0] : []), from: 24, to: width - 24, beginsAtZero: false)
+    let across = Axis(all + (zero ? [0] : []), from: 36, to: width - 36, beginsAtZero: false)
     var shapes = axis(across, at: height - 52, title: x, top: 4)
     if zero { shapes.append(line(across[0], 4, across[0], height - 52, "var(--text)", 1)) }
     for (place, row) in rows.enumerated() {
@@ -101,7 +101,7 @@ struct Plot {
     let thick = 18.0
     let block = thick * Double(series.count) + 30
     let height = block * Double(names.count) + 44
-    let left = 4.0
+    let left = 16.0
     let across = Axis(series.flatMap(\.values), from: left, to: width - 80)
     var shapes = axis(across, at: height - 36, title: "", top: 4)
     for (place, name) in names.enumerated() {
@@ -176,7 +176,7 @@ struct Plot {
     right: String
   ) -> HTML {
     guard !series.isEmpty else { return .none }
-    let height = 280.0
+    let height = max(280, 70 + 22 * Double(series.count))
     let up = Axis(
       series.flatMap { [$0.left, $0.right] }, from: height - 16, to: 40, beginsAtZero: false)
     let (from, to) = (200.0, width - 200)
@@ -233,8 +233,8 @@ struct Plot {
   ) -> [HTML] {
     var shapes = axis(across, at: height - 52, title: x, top: 12)
     for tick in up.ticks {
-      shapes.append(line(64, up[tick], width - 12, up[tick], "var(--line)", 0.5))
-      shapes.append(label(label(tick), 58, up[tick] + 4, anchor: "end"))
+      shapes.append(line(92, up[tick], width - 28, up[tick], "var(--line)", 0.5))
+      shapes.append(label(label(tick), 86, up[tick] + 4, anchor: "end"))
     }
     return shapes
   }
