@@ -9,7 +9,7 @@ package struct PairedRows: Sendable {
   package let units: Int
   /// A row a unit: gold spans, then predicted and correct of the first system's runs, then those of the second's. Shape
   /// `[units, 1 + 4 · seeds]`.
-  package let values: [Int32]
+  package let values: [Int]
 
   package var width: Int { Self.width(seeds: seeds) }
 
@@ -29,19 +29,19 @@ package struct PairedRows: Sendable {
     } else {
       units = sentences
     }
-    var values = [Int32](repeating: 0, count: units * width)
+    var values = [Int](repeating: 0, count: units * width)
     for sentence in 0..<sentences {
       let start = unitOfSentence[sentence] * width
-      values[start] += Int32(first[0].sum(.gold, ofSentence: sentence))
+      values[start] += first[0].sum(.gold, ofSentence: sentence)
       for (index, counts) in (first + second).enumerated() {
-        values[start + 1 + 2 * index] += Int32(counts.sum(.predicted, ofSentence: sentence))
-        values[start + 2 + 2 * index] += Int32(counts.sum(.correct, ofSentence: sentence))
+        values[start + 1 + 2 * index] += counts.sum(.predicted, ofSentence: sentence)
+        values[start + 2 + 2 * index] += counts.sum(.correct, ofSentence: sentence)
       }
     }
     self.values = values
   }
 
-  package init(seeds: Int, units: Int, values: [Int32]) {
+  package init(seeds: Int, units: Int, values: [Int]) {
     self.seeds = seeds
     self.units = units
     self.values = values
@@ -54,7 +54,7 @@ package struct PairedRows: Sendable {
     let values = values.span
     for unit in units {
       let start = unit * sums.count
-      for column in sums.indices { sums[column] += Int(values[start + column]) }
+      for column in sums.indices { sums[column] += values[start + column] }
     }
     return sums
   }
@@ -72,13 +72,13 @@ package struct UnitSwaps: Sendable {
   private let seeds: Int
   private let sums: [Int]
   /// The second system's number less the first's. Shape `[count, 2 · seeds]`.
-  private let changes: [Int32]
+  private let changes: [Int]
 
   package init(_ rows: PairedRows) {
     seeds = rows.seeds
     sums = rows.sums(of: 0..<rows.units)
     let numbers = 2 * rows.seeds
-    var changes: [Int32] = []
+    var changes: [Int] = []
     for unit in 0..<rows.units {
       let start = unit * rows.width + 1
       let own = (start..<start + numbers).map { rows.values[$0 + numbers] - rows.values[$0] }
@@ -95,7 +95,7 @@ package struct UnitSwaps: Sendable {
     let changes = changes.span
     for unit in 0..<count where isSwapped(unit) {
       for column in 0..<numbers {
-        let change = Int(changes[unit * numbers + column])
+        let change = changes[unit * numbers + column]
         sums[1 + column] += change
         sums[1 + numbers + column] -= change
       }

@@ -20,7 +20,7 @@ import Testing
     let rows = try #require(value?.array).map { try #require($0.array).compactMap(\.int) }
     return PairedRows(
       seeds: (rows[0].count - 1) / 4, units: rows.count,
-      values: rows.joined().map { Int32($0) })
+      values: Array(rows.joined()))
   }
 
   @Test func intervalsOfGivenSamplesAreSciPys() throws {
@@ -60,13 +60,13 @@ import Testing
     var random = RandomStream(seed: 5, "null")
     var rejected = 0
     for trial in 0..<500 {
-      let values = (0..<80).flatMap { _ -> [Int32] in
+      let values = (0..<80).flatMap { _ -> [Int] in
         let gold = random.below(4)
-        let found = (0..<2).flatMap { _ -> [Int32] in
+        let found = (0..<2).flatMap { _ -> [Int] in
           let correct = (0..<gold).count { _ in random.unit() < 0.7 }
-          return [Int32(correct + random.below(2)), Int32(correct)]
+          return [correct + random.below(2), correct]
         }
-        return [Int32(gold)] + found
+        return [gold] + found
       }
       let rows = PairedRows(seeds: 1, units: 80, values: values)
       let swaps = Resampling(rounds: 199, seed: 1).swaps(rows, stream: trial)
@@ -77,7 +77,7 @@ import Testing
 
   /// A system that finds more in each sentence is better, whoever draws.
   @Test func aClearDifferenceIsFound() {
-    let values = (0..<100).flatMap { _ -> [Int32] in [2, 2, 1, 2, 2] }
+    let values = (0..<100).flatMap { _ -> [Int] in [2, 2, 1, 2, 2] }
     let rows = PairedRows(seeds: 1, units: 100, values: values)
     let resampling = Resampling(rounds: 500, seed: 1)
     let swaps = resampling.swaps(rows, stream: 0)

@@ -81,6 +81,22 @@ import Testing
     #expect(try Program.run(arguments).output == compared.output)
     #expect(try Program.run(arguments + ["--format", "latex"]).output.contains("\\begin{tabular}"))
 
+    // Counts of strangers are checked before anything is made of them.
+    let rows = counts.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    for (line, change, words) in [
+      (2, "4000000000\t", "is of document 4000000000"), (2, "-1\t", "where a count belongs"),
+      (2, "", "columns and not"), (0, "# {\"format\":\"other\"}", "is not of the format"),
+    ] {
+      var changed = rows
+      changed[line] =
+        line == 0
+        ? change : change + changed[line].split(separator: "\t").dropFirst().joined(separator: "\t")
+      let file = small.folder + "/ru.test.counts.tsv"
+      try changed.joined(separator: "\n").write(toFile: file, atomically: true, encoding: .utf8)
+      let outcome = try Program.run(["compare", file, file])
+      #expect(outcome.code == 65 && outcome.error.contains(words), "\(outcome.error)")
+    }
+
     // Predictions that are not there, and gold that is not the same, are said in a line.
     let missing = try Program.run(["compare", out + "/nothing", out + "/both"])
     #expect(missing.code == 66 && missing.error.contains("has alone, both"), "\(missing.error)")

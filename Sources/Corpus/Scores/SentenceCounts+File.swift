@@ -4,7 +4,7 @@ public import Files
 /// columns separated by tabs. Tools that skip lines behind `#` read it as a table. It may be compressed.
 extension SentenceCounts {
   static let format = "isogloss counts 1"
-  private static let typeLimit = 10_000
+  private static let typeLimit = 1_000
   private static let valueLimit = Int(UInt32.max)
 
   /// The file as text.
@@ -99,6 +99,12 @@ extension SentenceCounts {
         throw wrong(lines.number, "has \(values.count - start) columns and not \(width)")
       }
       sentences += 1
+    }
+    // Documents are counted from 0, and none is empty.
+    let documents = stride(from: Column.document.rawValue, to: values.count, by: width)
+    if let place = documents.first(where: { values[$0] >= sentences }) {
+      throw wrong(
+        place / width + 3, "is of document \(values[place]), and there are \(sentences) sentences")
     }
     guard facts["sentences"]?.int == sentences else {
       throw wrong(
