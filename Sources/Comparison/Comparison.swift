@@ -139,7 +139,9 @@ public struct Comparison: Sendable {
         "one run of each system: intervals and p-values are of the sentences drawn, and say nothing of another seed"
       )
     }
-    self.notes = notes
+    // Of a system that is compared with itself all is said twice.
+    var said: Set<String> = []
+    self.notes = notes.filter { said.insert($0).inserted }
   }
 
   /// The runs of both systems, paired by seed.
