@@ -172,7 +172,7 @@ def main():
                     problems += [place + f"{word} does not stand there as text" for word in HOSTILE + ["<LOC>", "both <b>"]
                                  if word not in found["text"]]
         pdf = base64.b64decode(browser.call("Page.printToPDF")["data"])
-        if not pdf.startswith(b"%PDF") or len(pdf) < 10_000:
+        if not pdf.startswith(b"%PDF") or len(pdf) < 3_000:
             problems.append("it does not print")
         for event in browser.events:
             method, params = event.get("method"), event.get("params", {})
