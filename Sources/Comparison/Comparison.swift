@@ -236,7 +236,7 @@ public enum ScoringProtocol: String, Sendable, CaseIterable {
   case type = "MUC type"
 
   /// F1 of all sentences.
-  func f1(_ counts: SentenceCounts) -> Double {
+  package func f1(_ counts: SentenceCounts) -> Double {
     func f1(_ correct: Double, _ predicted: Int, _ gold: Int) -> Double {
       let precision = predicted == 0 ? 0 : correct / Double(predicted)
       let recall = gold == 0 ? 0 : correct / Double(gold)

@@ -130,6 +130,10 @@ struct StageCells {
     guard cell.task.trains else {
       throw ConfigError(sweep.place, "\(key).sweep: task \(cell.task.name) trains nothing")
     }
+    guard !cell.task.metrics.isEmpty else {
+      throw ConfigError(
+        sweep.place, "\(key).sweep: chooses by a metric, and task \(cell.task.name) has none")
+    }
     guard sweep.value.count <= limit else {
       throw ConfigError(sweep.place, "\(key).sweep: more than \(limit) stages in all")
     }

@@ -83,7 +83,8 @@ enum ScoreSection {
           value: 100 * entry.difference.scores.first.f1,
           interval: 100 * ends.lowerBound...100 * ends.upperBound,
           others: entry.seeds.count > 1
-            ? systems[place].runs(of: language).map { 100 * f1($0.counts) } : [])
+            ? systems[place].runs(of: language).map { 100 * ScoringProtocol.seqeval.f1($0.counts) }
+            : [])
       }
       parts.append(Plot.intervals(rows, title: "F1 on \(language)", x: "F1, per cent"))
     }
@@ -92,11 +93,6 @@ enum ScoreSection {
       for comparison in comparisons { parts += difference(comparison) }
     }
     return parts
-  }
-
-  private static func f1(_ counts: SentenceCounts) -> Double {
-    let all = counts.total(.gold) + counts.total(.predicted)
-    return all == 0 ? 0 : 2 * Double(counts.total(.correct)) / Double(all)
   }
 
   private static func difference(_ comparison: Comparison) -> [HTML] {
@@ -192,9 +188,7 @@ enum ErrorSection {
     var items: [HTML] = []
     for language in system.languages {
       guard let run = system.runs(of: language).first else { continue }
-      let path =
-        run.path.hasSuffix(".conll")
-        ? run.path : String(run.path.prefix { _ in true }.replacing(".counts.tsv", with: ".conll"))
+      let path = run.path.replacing(".counts.tsv", with: ".conll")
       guard let sentences = try? TaggedPrediction.read(path) else { continue }
       var shown: [SpanError: Int] = [:]
       for sentence in sentences where !sentence.words.isEmpty && sentence.words.count <= 60 {

@@ -11,6 +11,7 @@ name; and that it prints. Needs chromium, which it drives over a pipe. The last 
 import base64
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,9 @@ class Browser:
 
     def message(self):
         while b"\0" not in self.rest:
+            if not select.select([self.back], [], [], 60)[0]:
+                self.end()
+                sys.exit("the browser has said nothing for a minute")
             part = os.read(self.back, 1 << 20)
             if not part:
                 sys.exit("the browser ended")
@@ -135,7 +139,7 @@ report: true
 stages: [{name: "alone {language}", each: language}, {name: "both <b>"}]
 """)
     log = subprocess.run([program, "train", folder + "/run.yaml", "--simulate-ranks", "2", "--threads", "1"],
-                         capture_output=True, text=True)
+                         capture_output=True, text=True, timeout=300)
     if log.returncode:
         sys.exit(log.stderr)
     return folder + "/out/report.html"

@@ -1,12 +1,10 @@
-import Foundation
+import Training
 
 /// Measurements of this process that several commands report.
 enum Measured {
   /// The largest resident memory that this process has had, in bytes.
   static var peakBytes: Double {
-    var usage = rusage()
-    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return Double(usage.ru_maxrss) * 1024
+    Double(PeakMemory.bytes)
   }
 
   /// The seconds that `body` takes.

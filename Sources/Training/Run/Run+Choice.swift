@@ -59,7 +59,7 @@ extension Run {
   /// Gives a directory a second name, file by file: nothing is stored twice.
   private func link(_ source: String, to place: String) throws {
     let files = FileManager.default
-    let making = place + ".making"
+    let making = SiblingName.partial(of: place)
     do {
       try? files.removeItem(atPath: making)
       try? files.removeItem(atPath: place)

@@ -125,7 +125,7 @@ extension StageTrainer {
       tokensPerSecond: meter.totalSpeed,
       weightHash: String(model.parameters.hash, radix: 16), test: test, dev: dev,
       ranks: context.communicator.size, threads: context.workspace.threadCount,
-      peakBytes: Self.peakBytes, ledger: try ledger(steps: state.step))
+      peakBytes: PeakMemory.bytes, ledger: try ledger(steps: state.step))
     for score in test {
       context.reporter.line("\(stage.name): \(score.language) test \(task.words(score))")
     }
@@ -155,13 +155,6 @@ extension StageTrainer {
     }
     try context.communicator.barrier()
     return result
-  }
-
-  /// The most memory that this process has had.
-  private static var peakBytes: Int {
-    var usage = rusage()
-    unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return usage.ru_maxrss << 10
   }
 
   /// Scores all languages, those that the stage does not train as well, and keeps the labels if they are to be kept.
