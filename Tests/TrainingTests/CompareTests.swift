@@ -86,6 +86,10 @@ import Testing
     for (line, change, words) in [
       (2, "4000000000\t", "is of document 4000000000"), (2, "-1\t", "where a count belongs"),
       (2, "", "columns and not"), (0, "# {\"format\":\"other\"}", "is not of the format"),
+      (
+        0, "# {\"format\":\"isogloss counts 1\",\"types\":[\"\\u001b[31m\"]}",
+        "types with invisible characters"
+      ),
     ] {
       var changed = rows
       changed[line] =

@@ -54,15 +54,22 @@ extension SentenceCounts {
     guard facts["format"]?.string == Self.format else {
       throw wrong(1, "is not of the format '\(Self.format)'")
     }
+    // Names are printed on terminals.
+    func isPlain(_ name: String) -> Bool { printable(name, limit: 1000) == name }
     func text(_ name: String) throws(FileError) -> String {
       guard let value = facts[name]?.string else { throw wrong(1, "lacks \(name)") }
+      guard isPlain(value) else { throw wrong(1, "has a \(name) with invisible characters") }
       return value
     }
     func texts(_ name: String) throws(FileError) -> [String] {
       guard let values = facts[name]?.array, values.count <= Self.typeLimit,
         values.allSatisfy({ $0.string != nil })
       else { throw wrong(1, "lacks \(name), a list of names") }
-      return values.compactMap(\.string)
+      let names = values.compactMap(\.string)
+      guard names.allSatisfy(isPlain) else {
+        throw wrong(1, "has \(name) with invisible characters")
+      }
+      return names
     }
     let types = try texts("types")
     guard Set(types.map { Array($0.utf8) }).count == types.count else {
