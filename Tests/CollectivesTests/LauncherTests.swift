@@ -148,7 +148,7 @@ struct LauncherTests {
   @Test(arguments: [
     ["true"], ["-n", "0", "true"], ["-n", "2x", "true"], ["-n", "2"], ["-n"],
     ["--unknown", "true"], ["-n", "1", "--threads", "0", "true"],
-    ["-n", "1", "--hostfile", "/nonexistent", "true"],
+    ["-n", "1", "--hostfile", "/dev/null/none", "true"], ["-n", "1", "--hostfile", "/", "true"],
     ["-n", "1", "--start-timeout", "soon", "true"],
   ])
   func wrongUseIsOneLineAndCode64(arguments: [String]) throws {
