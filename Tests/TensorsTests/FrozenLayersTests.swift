@@ -56,6 +56,31 @@ import Testing
     #expect(none.bytes < all.bytes / 5, "\(none.bytes) of \(all.bytes) bytes")
   }
 
+  /// Sequences whose weights training keeps, one that it makes again, and one of two tokens, where both need as much.
+  @Test(arguments: KernelTable.runnable)
+  func attentionKeepsNothingWithoutABackwardPass(table: KernelTable) {
+    let (heads, width, bounds) = (12, 32, [0, 2, 130, 258, 386, 386, 600])
+    let values = (0..<600 * 3 * heads * width).map { Float($0 % 23 - 11) * 0.1 }
+    var outputs: [[Float]] = []
+    var bytes: [Int] = []
+    for learning in [true, false] {
+      let workspace = Workspace(kernels: table, threadCount: 2)
+      defer { workspace.stop() }
+      let layout = ParameterLayout()
+      let tape = Tape(
+        workspace: workspace, parameters: ParameterSet(layout: layout),
+        gradients: learning ? GradientBuffer(layout: layout) : nil)
+      let qkv = tape.constant(
+        values, in: RowSpace(segmentBounds: [0, 600]), columns: 3 * heads * width,
+        needsGradient: true)
+      outputs.append(tape.attention(qkv, heads: heads, sequenceBounds: bounds).array)
+      bytes.append(workspace.stepBytes)
+    }
+    #expect(outputs[0] == outputs[1])
+    // Three sequences of 128 tokens, and two floats for each row of the long one.
+    #expect(bytes[0] - bytes[1] >= 4 * heads * (3 * 128 * 128 + 2 * 214))
+  }
+
   /// An operation with a trained and a frozen parameter may write both gradients; a later pass finds neither.
   @Test func gradientsThatNoOperationUsedAreZero() {
     let workspace = Workspace(kernels: .forTests, threadCount: 1)

@@ -78,7 +78,7 @@ static void attention_forward(const ck_attention *a, float *out) {
     product(scores, long_row, q, keys, long_row, width, rows, long_row, false);
     for (size_t i = 0; i < rows; i++) {
       float *s = scores + i * long_row, unused[2];
-      softmax_row(s, a->probs ? unused : a->stats + 2 * (first + i), length, a->scale);
+      softmax_row(s, a->stats ? a->stats + 2 * (first + i) : unused, length, a->scale);
       if (a->probs) memcpy(a->probs + (first + i) * length, s, length * sizeof(float));
       if (a->dropout.threshold)
         EACH_WITH_WORDS(j, n, words, length, &a->dropout, a->places[first + i], first_counter(a),

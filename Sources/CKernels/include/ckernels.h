@@ -36,7 +36,7 @@ typedef struct ck_place {
 /// One head of one sequence. Rows are `stride` floats apart in q, k, v (and dq, dk, dv), `out_stride` in out.
 /// `probs` is [length × length], row-major and dense: the softmax of q·kᵀ·scale before dropout. Where it is NULL the
 /// forward pass leaves two floats a row at `stats` instead, and the backward pass makes the softmax again from them,
-/// to the same bits.
+/// to the same bits. Where both are NULL no backward pass can follow.
 /// Dropout of attention weight (i, j) of this head: place of token i, op `dropout.op`, element
 /// `head × 65536 + j`.
 typedef struct ck_attention {
@@ -45,7 +45,7 @@ typedef struct ck_attention {
   const float *q, *k, *v;
   float scale;
   float *probs;               // or NULL
-  float *stats;               // [length × 2], used where probs is NULL
+  float *stats;               // [length × 2], or NULL, as it must be where probs is not
   ck_dropout dropout;
   const ck_place *places;     // [length]
   uint32_t head;

@@ -8,7 +8,8 @@ extension Tape {
   ///
   /// Sequences are runs of rows of unequal length; there is no padding and no mask. Memory is linear in the length:
   /// the weights of sequences up to ``keptLength`` are kept for the backward pass, `heads × length²` floats, and
-  /// those of longer ones made again (Dao et al., 2022), from `heads × 2 · length` floats.
+  /// those of longer ones made again (Dao et al., 2022), from `heads × 2 · length` floats. Without a backward pass
+  /// nothing is kept.
   ///
   /// - Parameters:
   ///   - qkv: Shape `[rows, 3 × heads × width]`: query, key and value beside each other.
@@ -30,7 +31,8 @@ extension Tape {
     let output = makeTensor(in: space, columns: model, needsGradient: qkv.needsGradient)
     let sequences = sequenceBounds.count - 1
     // Where what is kept of each sequence begins: so many floats for each of its rows and heads.
-    func kept(_ length: Int) -> Int { length <= Self.keptLength ? length : 2 }
+    let keeps = output.needsGradient
+    func kept(_ length: Int) -> Int { !keeps ? 0 : length <= Self.keptLength ? length : 2 }
     var weightBounds = [0]
     var longest = 0
     for index in 0..<sequences {
@@ -38,7 +40,7 @@ extension Tape {
       weightBounds.append(weightBounds[index] + heads * length * kept(length))
       longest = max(longest, length)
     }
-    let probabilities = unsafe workspace.arena.take(weightBounds[sequences])
+    let memory = unsafe workspace.arena.take(weightBounds[sequences])
     unsafe workspace.reserveScratch(kernels.pointee.attention_scratch(longest, width))
 
     // One head of one sequence, as the kernels take it.
@@ -49,14 +51,14 @@ extension Tape {
       let first = sequenceBounds[sequence]
       let length = sequenceBounds[sequence + 1] - first
       if length == 0 { return }
-      let keeps = length <= Self.keptLength
-      let memory = unsafe probabilities + weightBounds[sequence] + head * length * kept(length)
+      let own = unsafe memory + weightBounds[sequence] + head * length * kept(length)
       let base = unsafe qkv.base + first * qkv.columns + head * width
       unsafe space.places.withUnsafeBufferPointer { places in
         var one = unsafe ck_attention(
           length: length, width: width, stride: qkv.columns, out_stride: model, q: base,
           k: base + model, v: base + 2 * model, scale: 1 / Float(width).squareRoot(),
-          probs: keeps ? memory : nil, stats: keeps ? nil : memory,
+          probs: keeps && length <= Self.keptLength ? own : nil,
+          stats: keeps && length > Self.keptLength ? own : nil,
           dropout: dropout,
           places: places.isEmpty ? nil : places.baseAddress.map { unsafe $0 + first },
           head: UInt32(head), scratch: workspace.scratch(of: worker))
