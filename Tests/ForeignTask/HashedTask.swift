@@ -240,7 +240,8 @@ private struct LoadedHashes: Predictor {
     let accuracy = Double(pairs.count { $0 == $1 }) / Double(max(1, found.flatMap(\.tags).count))
     let json: JSONValue = ["file": .init(file), "accuracy": .init(accuracy)]
     return Evaluation(
-      text: "accuracy \(TaskMetric.Format.percent.text(accuracy))\n", json: json.compactText)
+      text: "accuracy \(TaskMetric.Format.percent.text(accuracy))\n",
+      records: [["file", "accuracy"], [file, "\(accuracy)"]], json: json.compactText)
   }
 }
 

@@ -275,6 +275,26 @@ struct CommandLineTests {
     }
     #expect(
       try f1(Program.Outcome(code: scored.code, output: "\(lines[0])", error: "")) == evaluated)
+
+    // The same as tables: one heading, whatever is scored.
+    func averages(_ arguments: [String]) throws -> [[Substring]] {
+      let outcome = try Program.run(arguments)
+      #expect(outcome.code == 0, "\(outcome.error)")
+      let rows = outcome.output.split(separator: "\n").map {
+        $0.split(separator: "\t", omittingEmptySubsequences: false)
+      }
+      #expect(
+        rows.first == ["file", "language", "mode", "type", "precision", "recall", "f1", "support"])
+      return rows.filter { $0[3] == "micro avg" }
+    }
+    let ofModel = try averages(
+      ["evaluate", model, "--data", data, data, "--mode", "conlleval", "--format", "tsv"])
+    #expect(ofModel.map(\.first) == [Substring(data), Substring(data)])
+    let ofFile = try averages(["score", compared, "--format", "tsv"])
+    #expect(ofFile.map { $0[2] } == ["conlleval", "default", "strict"])
+    #expect(Double(ofModel[1][6]) == evaluated && Double(ofFile[0][6]) == evaluated)
+    let latex = try Program.run(["score", compared, "--format", "latex"])
+    #expect(latex.output.hasPrefix("\\begin{tabular}{llllrrrr}\n"))
   }
 
   @Test func doctorNamesOversubscription() throws {

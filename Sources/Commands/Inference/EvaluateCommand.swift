@@ -1,6 +1,7 @@
 import Collectives
 import Configuration
 import Corpus
+import Files
 import Foundation
 import Tensors
 import Tokenizers
@@ -22,6 +23,7 @@ enum EvaluateCommand {
         Option("tag-column", value: "N", default: "-1", "Column of the tag; −1 is the last."),
         .precision,
         Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
+        .tableForm,
         Option("json", "Prints one JSON object a file on standard output."),
       ]
     ) { try run($0, tasks) }
@@ -34,16 +36,25 @@ enum EvaluateCommand {
     }
     let mode = try arguments.choice("mode", of: ["default", "strict", "conlleval"]) ?? "default"
     let columns = try Columns.choice(arguments)
+    let form = try arguments.tableForm()
     let predictor = try StoredCheckpoint(directory: arguments.positional("CHECKPOINT"))
       .predictor(tasks)
     let workspace = try Workspace.chosen(by: arguments)
     defer { workspace.stop() }
+    var records: [[String]] = []
     for file in files {
       let evaluation = try predictor.evaluate(
         file, columns: columns, language: arguments.value("language"), mode: mode, in: workspace)
       try predictor.confirmUnwritten()
-      print(arguments.has("json") ? evaluation.json : "\(file)\n\(evaluation.text)")
+      if arguments.has("json") {
+        print(evaluation.json)
+      } else if form == .text {
+        print("\(file)\n\(evaluation.text)")
+      } else {
+        records += evaluation.records.dropFirst(records.isEmpty ? 0 : 1)
+      }
     }
+    print(TextTable(records, leftColumns: 4).text(as: form), terminator: "")
   }
 }
 

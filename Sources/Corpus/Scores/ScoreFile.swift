@@ -99,10 +99,13 @@ public struct ScoreFile: Sendable {
   /// The file scored in every mode: by conlleval, by seqeval, and by seqeval's strict mode with the
   /// scheme found in the gold tags (IOB2 where they do not tell).
   ///
-  /// Strict scores are left out, and the text says at which line and why, if a tag does not fit.
+  /// Strict scores are left out if a tag does not fit.
   ///
-  /// - Returns: The text for people, and the reports in that order.
-  public func summary() throws(FileError) -> (text: String, reports: [SpanReport]) {
+  /// - Returns: The text for people, the reports in that order, and at which line and why one is missing, as the text says
+  ///   too.
+  public func summary() throws(FileError) -> (
+    text: String, reports: [SpanReport], missing: String?
+  ) {
     let detected = SpanScheme.detected(in: gold)
     let conlleval = try scores(mode: .conlleval)
     let lenient = try scores(mode: .default)
@@ -112,14 +115,17 @@ public struct ScoreFile: Sendable {
       SpanReport(conlleval, mode: .conlleval, scheme: scheme, file: path),
       SpanReport(lenient, mode: .default, scheme: scheme, file: path),
     ]
+    var missing: String?
     let mode = SpanMode.strict(detected ?? .iob2)
     do {
       let strict = try scores(mode: mode)
       text += "\nseqeval, strict \((detected ?? .iob2).rawValue)\n\(strict.table())"
       reports.append(SpanReport(strict, mode: mode, file: path))
     } catch {
-      text += "\nseqeval, strict: not scored, \(error)\n"
+      let reason = "seqeval, strict: not scored, \(error)"
+      text += "\n\(reason)\n"
+      missing = reason
     }
-    return (text, reports)
+    return (text, reports, missing)
   }
 }

@@ -71,6 +71,29 @@ public struct SpanReport: Codable, Sendable, Equatable {
     }
   }
 
+  /// The scores as rows of cells, the heading first: a row for each type, then one for each average that there is.
+  public var records: [[String]] {
+    func row(_ name: String, _ precision: Double, _ recall: Double, _ f1: Double, _ support: Int)
+      -> [String]
+    {
+      [file ?? "", language ?? "", mode, name, "\(precision)", "\(recall)", "\(f1)", "\(support)"]
+    }
+    let averages = [
+      (
+        "micro avg",
+        SpanScores.Rates(precision: overallPrecision, recall: overallRecall, f1: overallF1)
+      ),
+      ("macro avg", macro), ("weighted avg", weighted),
+    ]
+    return [["file", "language", "mode", "type", "precision", "recall", "f1", "support"]]
+      + types.sorted { $0.key < $1.key }.map {
+        row($0.key, $0.value.precision, $0.value.recall, $0.value.f1, $0.value.number)
+      }
+      + averages.compactMap { name, rates in
+        rates.map { row(name, $0.precision, $0.recall, $0.f1, number) }
+      }
+  }
+
   /// The report as JSON on one line, keys in alphabetical order.
   public var json: String {
     let encoder = JSONEncoder()

@@ -102,11 +102,14 @@ public struct Prediction: Sendable, Equatable {
 public struct Evaluation: Sendable {
   /// For people, of several lines.
   public var text: String
+  /// A table for programs, the heading first, with the same columns for every file.
+  public var records: [[String]]
   /// One object.
   public var json: String
 
-  public init(text: String, json: String) {
+  public init(text: String, records: [[String]], json: String) {
     self.text = text
+    self.records = records
     self.json = json
   }
 }

@@ -48,6 +48,7 @@ private func file(_ text: String) throws(FileError) -> ScoreFile {
   let odd = try file("a B-X B-X\nb I-X E-X\n").summary()
   #expect(odd.reports.count == 2)
   #expect(odd.text.hasSuffix("not scored, a.txt:2: tag “E-X” is not a tag of IOB2\n"))
+  #expect(odd.missing?.hasPrefix("seqeval, strict: not scored, a.txt:2: ") ?? false)
 }
 
 @Test func jsonHasTheAgreedKeysAndReadsBack() throws {

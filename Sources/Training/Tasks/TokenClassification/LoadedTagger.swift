@@ -108,9 +108,9 @@ struct LoadedTagger: Predictor {
         over: SingleRank())[0]
     }
     let scores = SpanScores(counts)
+    let report = SpanReport(scores, mode: mode, scheme: "IOB2", file: file, language: language)
     return Evaluation(
-      text: scores.table(digits: 4),
-      json: SpanReport(scores, mode: mode, scheme: "IOB2", file: file, language: language).json)
+      text: scores.table(digits: 4), records: report.records, json: report.json)
   }
 
   /// What the manifest says of the heads, or what follows from `config.json` where there is none.
