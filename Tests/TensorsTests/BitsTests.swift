@@ -83,6 +83,58 @@ import Testing
     workspace.stop()
   }
 
+  /// Blocks of an LSTM follow the threads where they leave the bits, and segments where they would not.
+  @Test(arguments: KernelTable.runnable, [Precision.fp32, .bf16])
+  func sequencesHaveTheSameBitsInAnyBlock(table: KernelTable, precision: Precision) {
+    // 250 sequences of 0 to 8 rows in two segments.
+    let bounds = (0..<250).reduce(into: [0]) { $0.append($0[$0.count - 1] + $1 * 7 % 9) }
+    func layer(_ sequences: Range<Int>, segments: [Int]) -> Case {
+      let own = bounds[sequences.lowerBound...sequences.upperBound].map {
+        $0 - bounds[sequences.lowerBound]
+      }
+      return Case(
+        name: "sequences", segmentBounds: segments.map { own[$0] }, inputs: [16],
+        parameters: [[48, 16], [48, 12], [48], [48, 16], [48, 12], [48]],
+        run: { tape, x, p in
+          tape.lstm(
+            x[0],
+            [
+              LSTMParameters(input: p[0], hidden: p[1], bias: p[2]),
+              LSTMParameters(input: p[3], hidden: p[4], bias: p[5]),
+            ], sequenceBounds: own, in: RowSpace(segmentBounds: segments)
+          ).all
+        }, reference: { _ in [] })
+    }
+    let both = layer(0..<250, segments: [0, 120, 250])
+    let values = both.values()
+    let weights = both.outputWeights(both.rows * 24)
+    var wholes: [CaseResult] = []
+    for threads in 1...4 {
+      let workspace = Workspace(kernels: table, threadCount: threads, precision: precision)
+      for workers in [threads, 5, 32] {
+        workspace.workers = workers
+        wholes.append(both.result(values, in: workspace))
+      }
+      workspace.stop()
+    }
+    #expect(Set(wholes.map(\.hash)).count == 1)
+    let workspace = Workspace(kernels: table, threadCount: 2, precision: precision)
+    var sums: [[Float]] = []
+    for part in [0..<120, 120..<250] {
+      let rows = bounds[part.lowerBound]..<bounds[part.upperBound]
+      let alone = layer(part, segments: [0, part.count]).result(
+        [Array(values[0][rows.lowerBound * 16..<rows.upperBound * 16])] + values[1...],
+        in: workspace,
+        outputWeights: Array(weights[rows.lowerBound * 24..<rows.upperBound * 24]))
+      #expect(
+        alone.output == Array(wholes[0].output[rows.lowerBound * 24..<rows.upperBound * 24]))
+      sums.append(alone.parameterGradients.flatMap { $0 })
+    }
+    #expect(
+      zip(sums[0], sums[1]).map { $0 + $1 } == wholes[0].parameterGradients.flatMap { $0 })
+    workspace.stop()
+  }
+
   @Test func dropoutKeepsItsRateAndDrawsAnotherMaskAtEachStep() {
     let workspace = Workspace(kernels: .forTests, threadCount: 2)
     let rows = 300

@@ -61,6 +61,31 @@ let cases: [Case] = [
     },
     reference: { attention($0[0], heads: 2, bounds: [0, 4, 5, 17]) }),
   Case(
+    name: "lstm", segmentBounds: [0, 2, 6], inputs: [7],
+    parameters: [[36, 7], [36, 9], [36], [36, 7], [36, 9], [36]],
+    run: { tape, x, p in
+      tape.lstm(x[0], lstmDirections(p), sequenceBounds: lstmBounds, in: lstmSequences).all
+    },
+    reference: { lstm($0[0], inputs: 7, [Array($0[1...3]), Array($0[4...6])]).all }),
+  // Of two layers, the first one's last states and cells begin the second.
+  Case(
+    name: "lstmFromLast", segmentBounds: [0, 2, 6], inputs: [7, 5],
+    parameters: [[36, 7], [36, 9], [36], [36, 5], [36, 9], [36]],
+    run: { tape, x, p in
+      let first = tape.lstm(
+        x[0], lstmDirections(Array(p[..<3])), sequenceBounds: lstmBounds, in: lstmSequences)
+      return tape.lstm(
+        x[1], lstmDirections(Array(p[3...])), sequenceBounds: lstmBounds, in: lstmSequences,
+        initial: (first.last, first.lastCells)
+      ).all
+    },
+    reference: { values in
+      let first = lstm(values[0], inputs: 7, [Array(values[2...4])])
+      return lstm(
+        values[1], inputs: 5, [Array(values[5...7])], initial: (first.last, first.lastCells)
+      ).all
+    }),
+  Case(
     name: "embedding", segmentBounds: [0, 3, 3, 8], inputs: [], parameters: [[6, 5], [4, 5]],
     run: { tape, _, p in
       tape.embed(
@@ -149,4 +174,54 @@ private func attention(_ qkv: [Double], heads: Int, bounds: [Int]) -> [Double] {
     }
   }
   return output
+}
+
+/// The third sequence is empty.
+private let lstmBounds = [0, 2, 3, 3, 6]
+private let lstmSequences = RowSpace(segmentBounds: [0, 1, 4])
+
+private func lstmDirections(_ parameters: [Parameter]) -> [LSTMParameters] {
+  stride(from: 0, to: parameters.count, by: 3).map {
+    LSTMParameters(
+      input: parameters[$0], hidden: parameters[$0 + 1], bias: parameters[$0 + 2])
+  }
+}
+
+/// A layer of nine units over the sequences of ``lstmBounds``, by the formulas of PyTorch's documentation.
+private func lstm(
+  _ x: [Double], inputs: Int, _ directions: [[[Double]]],
+  initial: (states: [[Double]], cells: [[Double]])? = nil
+) -> (all: [Double], last: [[Double]], lastCells: [[Double]]) {
+  let units = 9
+  let rows = matrixRows(x, inputs)
+  func sigmoid(_ z: Double) -> Double { 1 / (1 + exp(-z)) }
+  var all = rows.map { _ in [Double](repeating: 0, count: directions.count * units) }
+  var last: [[Double]] = []
+  var lastCells: [[Double]] = []
+  for sequence in 0..<lstmBounds.count - 1 {
+    var ends: [Double] = []
+    var endCells: [Double] = []
+    for (direction, parameters) in directions.enumerated() {
+      let part = direction * units..<(direction + 1) * units
+      var state = initial.map { Array($0.states[sequence][part]) } ?? Array(repeating: 0, count: 9)
+      var cell = initial.map { Array($0.cells[sequence][part]) } ?? Array(repeating: 0, count: 9)
+      let steps = Array(lstmBounds[sequence]..<lstmBounds[sequence + 1])
+      for row in direction == 0 ? steps : steps.reversed() {
+        let fromInput = products(rows[row], parameters[0], inputs: inputs)
+        let fromState = products(state, parameters[1], inputs: units)
+        let z = zip(zip(fromInput, fromState), parameters[2]).map { $0.0 + $0.1 + $1 }
+        for unit in 0..<units {
+          cell[unit] =
+            sigmoid(z[units + unit]) * cell[unit] + sigmoid(z[unit]) * tanh(z[2 * units + unit])
+          state[unit] = sigmoid(z[3 * units + unit]) * tanh(cell[unit])
+        }
+        all[row].replaceSubrange(part, with: state)
+      }
+      ends += state
+      endCells += cell
+    }
+    last.append(ends)
+    lastCells.append(endCells)
+  }
+  return (all.flatMap { $0 }, last, lastCells)
 }

@@ -264,8 +264,37 @@ static void bf16_packed(float *c, size_t c_stride, const uint16_t *a, size_t a_s
     }
 }
 
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static void lstm_forward(float *gates, const float *recurrent, const float *before, float *cell, float *state,
+                         size_t width) {
+  for (size_t j = 0; j < width; j++) {
+    double gate[4];
+    for (size_t k = 0; k < 4; k++) {
+      double sum = (double)gates[k * width + j] + (recurrent ? recurrent[k * width + j] : 0);
+      gate[k] = k == 2 ? tanh(sum) : sigmoid(sum);
+      gates[k * width + j] = (float)gate[k];
+    }
+    double c = gate[0] * gate[2] + (before ? gate[1] * before[j] : 0);
+    cell[j] = (float)c;
+    state[j] = (float)(gate[3] * tanh(c));
+  }
+}
+static void lstm_backward(float *gates, const float *cell, const float *before, const float *dstate,
+                          const float *recurrent, float *dcell, size_t width) {
+  for (size_t j = 0; j < width; j++) {
+    double input = gates[j], forget = gates[width + j], candidate = gates[2 * width + j], output = gates[3 * width + j];
+    double c = tanh(cell[j]), dh = (dstate ? dstate[j] : 0) + (double)(recurrent ? recurrent[j] : 0);
+    double dc = dcell[j] + dh * output * (1 - c * c);
+    gates[j] = (float)(dc * candidate * input * (1 - input));
+    gates[width + j] = (float)(before ? dc * before[j] * forget * (1 - forget) : 0);
+    gates[2 * width + j] = (float)(dc * input * (1 - candidate * candidate));
+    gates[3 * width + j] = (float)(dh * c * output * (1 - output));
+    dcell[j] = (float)(dc * forget);
+  }
+}
+
 const ck_table ck_table_reference = {
     "reference", runs_here, add, scale, tanh_forward, tanh_backward, gelu_forward, gelu_backward, from_f16, from_bf16,
     all_finite, sum_of_squares, add_bias, bias_gelu, column_sums, bias_dropout_add, dropout, layernorm_forward,
     layernorm_backward, layernorm_parameters, softmax_part, softmax_scaled, NULL, NULL, NULL, NULL,
-    NULL, bf16_scratch, bf16_rows, bf16_columns, bf16_pack, bf16_packed, attention_scratch, attention_forward, attention_backward, normals, multiply_each, adamw};
+    NULL, bf16_scratch, bf16_rows, bf16_columns, bf16_pack, bf16_packed, attention_scratch, attention_forward, attention_backward, lstm_forward, lstm_backward, normals, multiply_each, adamw};

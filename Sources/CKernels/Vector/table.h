@@ -7,6 +7,7 @@
 #include "product.h"
 #include "bf16.h"
 #include "attention.h"
+#include "lstm.h"
 
 static bool runs_here(void) {
 #ifdef HAS_TILES
@@ -28,4 +29,4 @@ const ck_table TABLE = {
     TABLE_NAME, runs_here, add, scale, tanh_forward, tanh_backward, gelu_forward, gelu_backward, from_f16, from_bf16,
     all_finite, sum_of_squares, add_bias, bias_gelu, column_sums, bias_dropout_add, dropout, layernorm_forward,
     layernorm_backward, layernorm_parameters, softmax_part, softmax_scaled, product_scratch, product_columns, product_pack, product_packed,
-    BF16_UNIT, bf16_scratch, bf16_rows, bf16_columns, bf16_pack, bf16_packed, attention_scratch, attention_forward, attention_backward, normals, multiply_each, adamw};
+    BF16_UNIT, bf16_scratch, bf16_rows, bf16_columns, bf16_pack, bf16_packed, attention_scratch, attention_forward, attention_backward, lstm_forward, lstm_backward, normals, multiply_each, adamw};

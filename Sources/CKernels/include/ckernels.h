@@ -132,6 +132,15 @@ typedef struct ck_table {
   /// Writes dq, dk, dv (rows `stride` apart) from dout (rows `out_stride` apart), using a->probs or a->stats.
   void (*attention_backward)(const ck_attention *a, const float *dout, float *dq, float *dk, float *dv);
 
+  // ---- cells of long short-term memory: one row of `width` units; gates are [4 × width], in PyTorch's order i, f, g, o
+  /// With z = gates + recurrent: gates become σ(z), and tanh(z) of the third; cell = i·g + f·before; state = o·tanh(cell).
+  /// `recurrent` and `before`, the cell before, may be NULL for 0.
+  void (*lstm_forward)(float *gates, const float *recurrent, const float *before, float *cell, float *state, size_t width);
+  /// From the gradient dstate + recurrent of the state and `dcell` of the cell: gates become the gradient of z, and
+  /// dcell that of the cell before. `before` may be NULL as above, dstate and `recurrent` for 0.
+  void (*lstm_backward)(float *gates, const float *cell, const float *before, const float *dstate,
+                        const float *recurrent, float *dcell, size_t width);
+
   // ---- random weights
   /// x[0 …] from the normal distribution of mean 0 by Box and Muller, two from two random words: the elements from
   /// 4 · `counter` on of what (key0, key1), `op` and `place` name. `dropout` gives no more than these.

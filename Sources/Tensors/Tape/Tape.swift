@@ -285,6 +285,14 @@ public struct DropoutKey: Sendable {
     return unsafe (base, false)
   }
 
+  /// Makes the elements of a tensor, which nothing reads any more, its gradient. In the backward part, of an input that
+  /// needs a gradient and has no other use, in place of a claim of its gradient.
+  package func makeGradient(of tensor: Tensor) {
+    precondition(unsafe slots[tensor.index] == nil, "a tensor with another use")
+    check?.writes(tensor)
+    unsafe slots[tensor.index] = tensor.base
+  }
+
   /// Hands the gradient memory of `source`, all used, on to `target` of equal count. False if the
   /// target has a part of its gradient already. In the backward part, in place of a claim of the target's gradient.
   package func moveGradient(from source: Tensor, to target: Tensor) -> Bool {
