@@ -14,3 +14,9 @@ static inline int CLinux_memoryFile(void) { return (int)syscall(SYS_memfd_create
 
 /// POSIX_SPAWN_SETSID, which is an extension too: the child leads a session of its own.
 static const short CLinux_spawnInNewSession = 0x80;
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/// Whether something that was printed did not arrive. (Swift has no safe name for stdout.)
+static inline bool CLinux_outputFailed(void) { return fflush(stdout) != 0 || ferror(stdout) != 0; }

@@ -1,4 +1,6 @@
+import CLinux
 import Configuration
+import Files
 import Glibc
 public import Training
 
@@ -43,6 +45,7 @@ public struct Program {
   /// Runs the command line of this process, and ends the process with the command's exit code.
   public func main() -> Never {
     // Kernels and libraries choose by the same name: OpenBLAS reads its own variable when it is loaded.
+    Self.holdStandardDescriptors()
     LibraryChoice.applyForcedKernels()
     Guardian.start(arguments: CommandLine.arguments)
     Signals.watch()
@@ -52,7 +55,19 @@ public struct Program {
     } catch {
       Failure.end(error)
     }
+    // What was printed and did not arrive is lost.
+    if CLinux_outputFailed() {
+      Failure.end(FileError(.io, "standard output", "cannot be written"))
+    }
     exit(0)
+  }
+
+  /// Without this, a file that the program opens could become the standard output of one that was started without.
+  private static func holdStandardDescriptors() {
+    for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) == -1 {
+      // The standard output is one that cannot be written: what is printed does not arrive.
+      _ = unsafe open("/dev/null", descriptor == 2 ? O_WRONLY : O_RDONLY)
+    }
   }
 
   /// - Parameter words: Those behind the program's name.

@@ -14,6 +14,24 @@ public struct ComparedSystem: Sendable {
   /// In the order of their paths.
   public var runs: [Run]
 
+  /// A file of tags alone, which says nothing of its language but its name.
+  private var isOfTags: Bool {
+    runs.count == 1 && runs[0].counts.origin.trained.isEmpty
+      && runs[0].counts.origin.seed == nil
+  }
+
+  /// The system with the other's language, where each has one and one of them says it by its file's name alone.
+  func inLanguage(of other: ComparedSystem) -> ComparedSystem {
+    guard isOfTags || other.isOfTags, languages.count == 1, other.languages.count == 1 else {
+      return self
+    }
+    var system = self
+    for place in runs.indices {
+      system.runs[place].counts.origin.language = other.languages[0]
+    }
+    return system
+  }
+
   /// The languages that it has predictions of by one model a seed, in the order of their codes.
   public var languages: [String] {
     Set(runs.map(\.counts.origin.language)).filter { !isAmbiguous($0) }.sorted()
@@ -34,12 +52,23 @@ public struct ComparedSystem: Sendable {
     }
   }
 
+  /// The runs of one of its stages, named without the seed: those of several seeds.
+  private func stage(_ name: String) -> ComparedSystem? {
+    let own = runs.filter { run in
+      let origin = run.counts.origin
+      return origin.stage == name
+        || origin.seed.map { origin.stage == "\(name) seed \($0)" } ?? false
+    }
+    return own.isEmpty ? nil : ComparedSystem(name: name, runs: own)
+  }
+
   private func isAmbiguous(_ language: String) -> Bool {
     let runs = runs(of: language)
     return Set(runs.map(\.counts.origin.seed)).count < runs.count
   }
 
-  /// The systems of what a command line names: a run, a stage, a folder of predictions or of counts, `RUN/SYSTEM`, or a file.
+  /// The systems of what a command line names: a run, a stage, a folder of predictions or of counts, `RUN/SYSTEM`, `RUN/STAGE`
+  /// without the seed, or a file.
   ///
   /// - Parameters:
   ///   - path: A directory is looked through three folders deep.
@@ -59,23 +88,29 @@ public struct ComparedSystem: Sendable {
       if systems.isEmpty {
         throw FileError(
           .missing, path,
-          "holds no predictions of \(part) (LANG.\(part).counts.tsv); runs of earlier versions, those with save_predictions: false and tasks that label no words have none"
+          "holds no predictions of \(part) (LANG.\(part).counts.tsv); runs of earlier versions, those with save_predictions: false or without files of \(part) and tasks that label no words have none"
         )
       }
       return systems
     }
-    // The name of a system of a run, which may stand for many stages.
+    // The name of a system of a run, which may stand for many stages. Nothing else is looked through for a name.
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
     let parent = parts.count > 1 ? parts.dropLast().joined(separator: "/") : "."
-    let known =
-      FileManager.default.fileExists(atPath: parent)
-      ? try systems(in: parent.isEmpty ? "/" : parent, part: part, keepsTries: true) : []
-    guard let name = parts.last, let system = known.first(where: { $0.name == name }) else {
+    let isRun = ["results.json", "run.yaml"].contains {
+      FileManager.default.fileExists(atPath: parent + "/" + $0)
+    }
+    let known = isRun ? try systems(in: parent, part: part, keepsTries: true) : []
+    if let name = parts.last, let system = known.first(where: { $0.name == name }) {
+      return [system]
+    }
+    guard let name = parts.last.map(String.init),
+      let system = known.lazy.compactMap({ $0.stage(name) }).first
+    else {
       let names = known.map(\.name).joined(separator: ", ")
       throw FileError(
         .missing, path,
-        "there is no such file, directory or system"
-          + (names.isEmpty ? "" : "; \(parent) has \(names)"))
+        "there is no such file, directory, system or stage"
+          + (names.isEmpty ? "" : "; the systems of \(parent): \(names)"))
     }
     return [system]
   }
@@ -116,12 +151,15 @@ public struct ComparedSystem: Sendable {
     var found: [String] = []
     for name in names where !name.hasPrefix(".") {
       let path = directory + "/" + name
-      var isDirectory: ObjCBool = false
-      _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-      if isDirectory.boolValue {
+      var information = stat()
+      guard unsafe stat(path, &information) == 0 else { continue }
+      if information.st_mode & S_IFMT == S_IFDIR {
         if depth > 0 { found += files(in: path, part: part, depth: depth - 1) }
+      } else if information.st_mode & S_IFMT != S_IFREG {
+        continue
       } else if isCounts(name), name.contains(".\(part).") {
-        found.append(path)
+        // Of a file and its compressed copies one is enough.
+        if !found.contains(where: { path.hasPrefix($0) }) { found.append(path) }
       } else if name.hasSuffix(".\(part).conll") {
         let stem = String(name.dropLast(".conll".count))
         if !names.contains(where: { $0.hasPrefix(stem + ".counts.tsv") }) { found.append(path) }

@@ -3,9 +3,11 @@ public import Files
 import Foundation
 
 extension Comparison {
-  /// The comparison for people: scores and differences, errors, types, protocols.
+  /// The comparison for people: scores and differences, errors, types, protocols; of one system its scores.
   package func text(as form: TableForm) -> String {
+    if isOfOne { return ownText(as: form) }
     func part(_ title: String, _ rows: [[String]]) -> String {
+      let title = printable(title, limit: .max)
       let table = TextTable(rows).text(as: form)
       return switch form {
       case .markdown: "**\(title)**\n\n\(table)\n"
@@ -14,15 +16,24 @@ extension Comparison {
       }
     }
     return part(
-      "A: \(first); B: \(second)" + (isPaired ? ", \(seedCount) paired seeds" : ""), scoreRows)
+      "A: \(first); B: \(second)" + (isPaired ? ", \(seedCounts) paired seeds" : ""), scoreRows)
       + part("errors, all languages" + ofRuns, errorRows)
       + part("F1 by type, all languages" + ofRuns, typeRows)
       + part("F1 by protocol, mean over languages" + ofRuns, protocolRows)
-      + notes.map { (form == .latex ? "% " : "") + "\($0)\n" }.joined()
+      + lines(notes + legend, as: form)
+  }
+
+  private func lines(_ notes: [String], as form: TableForm) -> String {
+    notes.map { (form == .latex ? "% " : "") + printable($0, limit: .max) + "\n" }.joined()
   }
 
   private var seedCount: Int { languages.map(\.seeds.count).max() ?? 1 }
   private var isPaired: Bool { seedCount > 1 }
+  /// How many seeds languages have: one number where it is the same.
+  private var seedCounts: String {
+    let least = languages.map(\.seeds.count).min() ?? 1
+    return least == seedCount ? "\(seedCount)" : "\(least) to \(seedCount)"
+  }
   private var ofRuns: String { isPaired ? ", mean of runs" : "" }
 
   package var scoreRows: [[String]] {
@@ -37,9 +48,9 @@ extension Comparison {
   }
 
   /// The first system alone: its scores and their intervals.
-  package var ownRows: [[String]] {
+  private var ownRows: [[String]] {
     [["F1 %", "P", "R", "F1", "95 % interval"]]
-      + (languages.map { ($0.language + ($0.isTrained.first ? "" : "*"), $0.difference) }
+      + (languages.map { ($0.language + ($0.isTrained.first == false ? "*" : ""), $0.difference) }
       + (macro.map { [("macro", $0)] } ?? [])).map { name, difference in
         let rates = difference.scores.first
         let ends = difference.first
@@ -50,21 +61,31 @@ extension Comparison {
       }
   }
 
-  /// What ``text(as:)`` says of a system that is compared with itself.
-  package func ownText(as form: TableForm) -> String {
-    let title = "\(first)" + (isPaired ? ", mean of \(seedCount) seeds" : "")
-    return (form == .latex ? "% \(title)\n" : "\(title)\n") + TextTable(ownRows).text(as: form)
-      + notes.map { (form == .latex ? "% " : "") + "\($0)\n" }.joined()
+  private func ownText(as form: TableForm) -> String {
+    let title = "\(first)" + (isPaired ? ", mean of \(seedCounts) seeds" : "")
+    return lines([title], as: form) + TextTable(ownRows).text(as: form)
+      + lines(notes + legend, as: form)
   }
 
   /// A star for each system that was not trained on the language.
   private func mark(_ language: OfLanguage) -> String {
-    switch language.isTrained {
-    case (true, true): ""
-    case (false, false): "*"
-    case (false, true): "*A"
-    case (true, false): "*B"
+    switch (language.isTrained.first == false, language.isTrained.second == false) {
+    case (false, false): ""
+    case (true, true): "*"
+    case (true, false): "*A"
+    case (false, true): "*B"
     }
+  }
+
+  /// What the marks of the languages mean, if there are any.
+  private var legend: [String] {
+    let marks = Set(languages.map(mark))
+    let words = [
+      ("*", "* not trained on the language"), ("*A", "*A: A was not trained on the language"),
+      ("*B", "*B: B was not trained on the language"),
+    ]
+    let used = words.filter { marks.contains($0.0) }.map(\.1)
+    return used.isEmpty ? [] : [used.joined(separator: "; ")]
   }
 
   private func row(_ name: String, _ difference: Difference) -> [String] {
@@ -116,7 +137,7 @@ extension Comparison {
         let gold = languages.reduce(0) { $0 + column($1.counts.first, name, .gold) }
         let (left, right) = (f1(\.counts.first), f1(\.counts.second))
         return [
-          name.isEmpty ? "(none)" : name, count(gold), percent(left), percent(right),
+          name.isEmpty ? "(none)" : name, "\(Int(gold.rounded()))", percent(left), percent(right),
           signed(right - left),
         ]
       }
@@ -144,8 +165,9 @@ extension Comparison {
     value < 0.0001 ? "< 0.0001" : String(format: "%.4f", value)
   }
 
+  /// A count, or the mean of those of several runs.
   private func count(_ value: Double) -> String {
-    value == value.rounded() ? "\(Int(value))" : String(format: "%.1f", value)
+    isPaired ? String(format: "%.1f", value) : "\(Int(value))"
   }
 
   // MARK: For programs
@@ -155,28 +177,35 @@ extension Comparison {
     "first", "second", "language", "seeds", "sentences", "documents", "first_precision",
     "first_recall", "first_f1", "first_f1_low", "first_f1_high", "second_precision",
     "second_recall", "second_f1", "second_f1_low", "second_f1_high", "difference",
-    "difference_low", "difference_high", "p", "p_holm",
+    "difference_low", "difference_high", "p", "p_holm", "first_trained", "second_trained",
   ]
 
-  /// A row a language, and one of the macro average, with all digits.
+  /// A row a language, and one of the macro average, with all digits. Shares are from 0 to 1. What is of a second
+  /// system is empty where there is none.
   package var records: [[String]] {
-    func row(_ facts: [String], _ difference: Difference) -> [String] {
+    func row(_ facts: [String], _ difference: Difference, _ trained: (Bool?, Bool?)) -> [String] {
       let scores = difference.scores
-      return [first, second] + facts
-        + [
-          scores.first.precision, scores.first.recall, scores.first.f1,
-          difference.first.lowerBound, difference.first.upperBound, scores.second.precision,
-          scores.second.recall, scores.second.f1, difference.second.lowerBound,
-          difference.second.upperBound, scores.difference, difference.difference.lowerBound,
-          difference.difference.upperBound, difference.pValue,
-        ].map { "\($0)" } + [difference.corrected.map { "\($0)" } ?? ""]
+      let own = [
+        scores.first.precision, scores.first.recall, scores.first.f1,
+        difference.first.lowerBound, difference.first.upperBound,
+      ]
+      let others = [
+        scores.second.precision, scores.second.recall, scores.second.f1,
+        difference.second.lowerBound, difference.second.upperBound, scores.difference,
+        difference.difference.lowerBound, difference.difference.upperBound, difference.pValue,
+      ]
+      let second = others.map { "\($0)" } + [difference.corrected.map { "\($0)" } ?? ""]
+      func word(_ value: Bool?) -> String { value.map { "\($0)" } ?? "" }
+      return [first, isOfOne ? "" : self.second] + facts + own.map { "\($0)" }
+        + (isOfOne ? second.map { _ in "" } : second)
+        + [word(trained.0), isOfOne ? "" : word(trained.1)]
     }
     return languages.map {
       row(
         [
           $0.language, "\($0.seeds.count)", "\($0.sentences)", $0.documents.map { "\($0)" } ?? "",
-        ], $0.difference)
-    } + (macro.map { [row(["macro", "\(seedCount)", "", ""], $0)] } ?? [])
+        ], $0.difference, $0.isTrained)
+    } + (macro.map { [row(["macro", seedCounts, "", ""], $0, (nil, nil))] } ?? [])
   }
 
   /// All of it as one object.
@@ -190,6 +219,7 @@ extension Comparison {
     func object(_ value: Difference) -> JSONObject {
       var object = JSONObject()
       object["first"] = numbers(value.scores.first, value.first)
+      if isOfOne { return object }
       object["second"] = numbers(value.scores.second, value.second)
       object["difference"] = .init(value.scores.difference)
       object["difference_interval"] = [
@@ -216,21 +246,25 @@ extension Comparison {
     }
     var file = JSONObject()
     file["first"] = .init(first)
-    file["second"] = .init(second)
+    if !isOfOne { file["second"] = .init(second) }
     file["languages"] = .array(
       languages.map { language in
         var entry = JSONObject()
         entry["language"] = .init(language.language)
         entry["seeds"] = .array(
           language.seeds.map { pair in
-            .array([pair.0, pair.1].map { seed in seed.map { JSONValue($0) } ?? .null })
+            let seeds = [pair.0, pair.1].map { seed in seed.map { JSONValue($0) } ?? .null }
+            return isOfOne ? seeds[0] : .array(seeds)
           })
         entry["sentences"] = .init(language.sentences)
         entry["documents"] = language.documents.map { .init($0) } ?? .null
-        entry["trained"] = [.init(language.isTrained.first), .init(language.isTrained.second)]
+        let trained = [language.isTrained.first, language.isTrained.second].map { known in
+          known.map { JSONValue($0) } ?? .null
+        }
+        entry["trained"] = isOfOne ? trained[0] : .array(trained)
         for member in object(language.difference).members { entry[member.name] = member.value }
         entry["first_counts"] = counts(language.counts.first)
-        entry["second_counts"] = counts(language.counts.second)
+        if !isOfOne { entry["second_counts"] = counts(language.counts.second) }
         return .object(entry)
       })
     if let macro { file["macro"] = .object(object(macro)) }

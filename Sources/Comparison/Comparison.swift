@@ -45,8 +45,8 @@ public struct Comparison: Sendable {
     public var documents: Int?
     public var difference: Difference
     public var counts: (first: Counts, second: Counts)
-    /// Whether the models were trained on the language.
-    public var isTrained: (first: Bool, second: Bool)
+    /// Whether the models were trained on the language; nil where a file does not say on what they were.
+    public var isTrained: (first: Bool?, second: Bool?)
   }
 
   public let first: String
@@ -57,27 +57,27 @@ public struct Comparison: Sendable {
   /// Languages that only one of the systems has, and seeds that are not paired.
   public let notes: [String]
 
-  /// Compares the second system with the first.
+  /// Whether a system stands alone: compared with itself, for its scores and their intervals.
+  public let isOfOne: Bool
+
+  /// Compares the second system with the first, or shows the first one alone.
   ///
   /// - Throws: ``FileError`` where they have no language in common, or not the same gold.
   public init(
-    _ first: ComparedSystem, _ second: ComparedSystem, _ settings: Settings
+    _ first: ComparedSystem, _ other: ComparedSystem?, _ settings: Settings
   ) throws(FileError) {
+    isOfOne = other == nil
+    let second = other?.inLanguage(of: first) ?? first
     self.first = first.name
     self.second = second.name
     var notes: [String] = []
     let common = first.languages.filter(second.languages.contains)
-    guard !common.isEmpty else {
-      throw FileError(
-        .data, second.name,
-        "has predictions of \(second.languages.joined(separator: ", ")), and \(first.name) of \(first.languages.joined(separator: ", ")): no language in common"
-      )
-    }
+    guard !common.isEmpty else { throw Self.nothingInCommon(first, second) }
     for (system, other) in [(first, second), (second, first)] {
       let unclear = system.ambiguousLanguages
       if !unclear.isEmpty {
         notes.append(
-          "several models of \(system.name) have predictions of \(unclear.joined(separator: ", ")): left out; name a stage to compare one"
+          "several models of \(system.name) have predictions of \(unclear.joined(separator: ", ")): left out; name the stage of one without its seed to compare it"
         )
       }
       let alone = system.languages.filter {
@@ -100,9 +100,25 @@ public struct Comparison: Sendable {
       }
       let left = pairs.map(\.0.counts)
       let right = pairs.map(\.1.counts)
-      let rows = PairedRows(left, right)
+      let counts = left + right
+      let agree = counts.allSatisfy { $0.hasDocuments(of: counts[0]) }
+      if !agree {
+        notes.append("\(language): documents are not marked alike: sentences are drawn")
+      }
+      let rows = PairedRows(left, right, byDocument: agree)
+      let hasDocuments = agree && left[0].total(.document) > 0
+      if rows.units < Self.fewUnits {
+        notes.append(
+          "\(language): only \(rows.units) \(hasDocuments ? "documents" : "sentences") to draw: an interval of so few says little"
+        )
+      }
+      if left[0].total(.gold) == 0 {
+        notes.append("\(language): the gold has no spans: its F1 is 0 whatever is predicted")
+      }
       let drawn = resampling.bootstrap(rows, stream: place)
-      let swapped = resampling.swaps(rows, stream: place)
+      let swapped =
+        isOfOne
+        ? [Double](repeating: 0, count: settings.rounds) : resampling.swaps(rows, stream: place)
       samples.append(drawn)
       swaps.append(swapped)
       languages.append(
@@ -110,12 +126,10 @@ public struct Comparison: Sendable {
           language: language,
           seeds: pairs.map { ($0.0.counts.origin.seed, $0.1.counts.origin.seed) },
           sentences: left[0].sentences,
-          documents: rows.units == left[0].sentences ? nil : rows.units,
+          documents: hasDocuments ? rows.units : nil,
           difference: Difference(rows.scores, drawn, swapped),
           counts: (Counts(left), Counts(right)),
-          isTrained: (
-            left[0].origin.trained.contains(language), right[0].origin.trained.contains(language)
-          )))
+          isTrained: (Self.isTrained(left[0], language), Self.isTrained(right[0], language))))
     }
     for (index, value) in Statistics.holm(languages.map(\.difference.pValue)).enumerated() {
       languages[index].difference.corrected = value
@@ -134,14 +148,51 @@ public struct Comparison: Sendable {
       let tries = system.runs.map(\.counts.origin.tries).max() ?? 1
       if tries > 1 { notes.append("\(system.name) was chosen by dev among \(tries) tries") }
     }
-    if languages.contains(where: { $0.seeds.count == 1 }) {
+    let drawn = languages.compactMap { language in
+      language.documents.map { "\(language.language) \($0)" }
+    }
+    if !drawn.isEmpty {
+      notes.append("documents are drawn, not sentences: \(drawn.joined(separator: ", "))")
+    }
+    let single = languages.filter { $0.seeds.count == 1 }.map(\.language)
+    if !single.isEmpty {
+      let names = single.count == languages.count ? "" : single.joined(separator: ", ") + ": "
       notes.append(
-        "one run of each system: intervals and p-values are of the sentences drawn, and say nothing of another seed"
+        isOfOne
+          ? "\(names)one run: intervals are of the sentences drawn, and say nothing of another seed"
+          : "\(names)one run of each system: intervals and p-values are of the sentences drawn, and say nothing of another seed"
+      )
+    }
+    if !isOfOne, single.count < languages.count {
+      notes.append(
+        "intervals draw sentences and seeds; p asks whether these very runs differ, and says nothing of another seed"
       )
     }
     // Of a system that is compared with itself all is said twice.
     var said: Set<String> = []
     self.notes = notes.filter { said.insert($0).inserted }
+  }
+
+  /// An interval from fewer sentences or documents is told to say little.
+  private static let fewUnits = 20
+
+  private static func nothingInCommon(
+    _ first: ComparedSystem, _ second: ComparedSystem
+  ) -> FileError {
+    for system in [first, second] {
+      if let language = system.ambiguousLanguages.first {
+        let paths = system.runs(of: language).map(\.path).prefix(2).joined(separator: " and ")
+        return FileError(
+          .data, system.name,
+          "has several predictions of \(language) by models of one seed, such as \(paths); name a stage, or leave one out"
+        )
+      }
+    }
+    func words(_ system: ComparedSystem) -> String { system.languages.joined(separator: ", ") }
+    return FileError(
+      .data, second.name,
+      "has predictions of \(words(second)), and \(first.name) of \(words(first)): no language in common"
+    )
   }
 
   /// The runs of both systems, paired by seed.
@@ -159,7 +210,9 @@ public struct Comparison: Sendable {
     }
     if pairs.isEmpty {
       notes.append(
-        "\(language): no seed in common (\(seeds(left)) and \(seeds(right))): paired in their order"
+        "\(language): no seed in common (\(seeds(left)) and \(seeds(right))): paired in their order, of which the intervals depend"
+          + (left.count == right.count
+            ? "" : "; only the first \(min(left.count, right.count)) of each")
       )
       return Array(zip(left, right))
     }
@@ -177,7 +230,9 @@ public struct Comparison: Sendable {
   ) throws(FileError) {
     let (left, right) = (one.counts, other.counts)
     for sentence in 0..<min(left.sentences, right.sentences)
-    where left[sentence, .goldCheck] != right[sentence, .goldCheck] {
+    where left[sentence, .goldCheck] != right[sentence, .goldCheck]
+      || left.sum(.gold, ofSentence: sentence) != right.sum(.gold, ofSentence: sentence)
+    {
       let (words, others) = (left[sentence, .tokens], right[sentence, .tokens])
       throw FileError(
         .data, other.path,
@@ -192,6 +247,10 @@ public struct Comparison: Sendable {
         "is of \(right.sentences) sentences, \(one.path) of \(left.sentences); compare predictions of the same file"
       )
     }
+  }
+
+  private static func isTrained(_ counts: SentenceCounts, _ language: String) -> Bool? {
+    counts.origin.trained.isEmpty ? nil : counts.origin.trained.contains(language)
   }
 
   private static func mean(_ scores: [PairedScores]) -> PairedScores {
@@ -268,23 +327,24 @@ public enum ScoringProtocol: String, Sendable, CaseIterable {
 
 extension Comparison.Counts {
   init(_ runs: [SentenceCounts]) {
-    let share = 1 / Double(runs.count)
+    let count = Double(runs.count)
     var types: [(name: String, columns: [Double])] = []
     for counts in runs {
       for (place, name) in counts.types.enumerated() {
         let columns = SentenceCounts.TypeColumn.allCases.map {
-          share * Double(counts.total($0, type: place))
+          Double(counts.total($0, type: place))
         }
-        if let index = types.firstIndex(where: { $0.name == name }) {
+        if let index = types.firstIndex(where: { $0.name.utf8.elementsEqual(name.utf8) }) {
           types[index].columns = zip(types[index].columns, columns).map { $0 + $1 }
         } else {
           types.append((name, columns))
         }
       }
     }
-    self.types = types.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    self.types = types.map { ($0.name, $0.columns.map { $0 / count }) }
+      .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     protocols = ScoringProtocol.allCases.map { scoring in
-      runs.reduce(0) { $0 + share * scoring.f1($1) }
+      runs.reduce(0) { $0 + scoring.f1($1) } / count
     }
   }
 

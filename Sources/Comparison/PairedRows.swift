@@ -15,15 +15,16 @@ package struct PairedRows: Sendable {
 
   static func width(seeds: Int) -> Int { 1 + 4 * seeds }
 
-  /// - Precondition: All of equal gold; as many runs of one as of the other.
-  init(_ first: [SentenceCounts], _ second: [SentenceCounts]) {
+  /// - Parameter byDocument: Whether documents are units where they are marked.
+  /// - Precondition: All of equal gold, and of equal documents; as many runs of one as of the other.
+  init(_ first: [SentenceCounts], _ second: [SentenceCounts], byDocument: Bool) {
     precondition(first.count == second.count && !first.isEmpty, "runs that are no pairs")
     let sentences = first[0].sentences
     seeds = first.count
     let width = Self.width(seeds: seeds)
     var unitOfSentence = [Int](0..<sentences)
     let documents = (0..<sentences).map { first[0][$0, .document] }
-    if let last = documents.max(), last > 0 {
+    if byDocument, let last = documents.max(), last > 0 {
       unitOfSentence = documents
       units = last + 1
     } else {

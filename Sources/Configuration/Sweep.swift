@@ -13,14 +13,21 @@ struct Sweep: ConfigValue {
 
   static func read(_ node: YAMLNode, key: String) throws(ConfigError) -> Sweep {
     guard case .mapping(let entries) = node.content, !entries.isEmpty else {
+      if case .mapping = node.content { throw ConfigError(node.place, "\(key): is empty") }
       throw mismatch(node, key, "a mapping of keys to lists of values")
     }
     var axes: [Axis] = []
     for entry in entries {
       guard case .sequence(let values) = entry.value.content, !values.isEmpty else {
+        if case .sequence = entry.value.content {
+          throw ConfigError(entry.value.place, "\(key).\(entry.key): is empty")
+        }
         throw mismatch(entry.value, "\(key).\(entry.key)", "a list of values")
       }
-      let texts = values.map(\.compact)
+      // 1e-3 and 0.001 are one value.
+      let texts = values.map { value in
+        Double(value.compact).map { "\($0)" } ?? value.compact
+      }
       guard Set(texts).count == texts.count else {
         throw ConfigError(entry.value.place, "\(key).\(entry.key): a value is listed twice")
       }

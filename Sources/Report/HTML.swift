@@ -61,6 +61,19 @@ struct HTML: Sendable {
     }
   }
 
+  /// A part of the page with its heading, to which ``contents(_:)`` leads.
+  static func section(_ number: Int, _ title: String, _ content: [HTML]) -> HTML {
+    element("section", ["id": "s\(number)"], [heading(2, title)] + content)
+  }
+
+  /// Links to the sections of the page.
+  static func contents(_ titles: [String]) -> HTML {
+    let links = titles.enumerated().map { number, title in
+      element("li", [:], element("a", ["href": "#s\(number)"], text(title)))
+    }
+    return element("nav", ["aria-label": "Contents"], element("ul", [:], links))
+  }
+
   static func paragraph(_ words: String) -> HTML { element("p", [:], text(words)) }
 
   /// A table whose first row and column are headings; it scrolls by itself where the page is narrow.

@@ -61,12 +61,16 @@ struct Plot {
 
   /// Values with intervals, a row each.
   ///
-  /// - Parameter zero: Whether the axis has to reach 0.
-  static func intervals(_ rows: [Row], title: String, x: String, zero: Bool = false) -> HTML {
+  /// - Parameters:
+  ///   - zero: Whether the axis has to reach 0.
+  ///   - axisOf: The rows that the axis is made for, where several plots share one.
+  static func intervals(
+    _ rows: [Row], title: String, x: String, zero: Bool = false, axisOf: [Row]? = nil
+  ) -> HTML {
     guard !rows.isEmpty else { return .none }
     let block = 44.0
     let height = block * Double(rows.count) + 60
-    let all = rows.flatMap { row in
+    let all = (axisOf ?? rows).flatMap { row in
       [row.value] + row.others
         + (row.interval.map { [$0.lowerBound, $0.upperBound] } ?? [])
     }
@@ -343,7 +347,8 @@ private struct Axis {
     let least = values.min() ?? 0
     let most = values.max() ?? 1
     let start = beginsAtZero ? min(0, least) : least
-    let range = max(most - start, abs(most) * 1e-6, 1e-12)
+    // Where all values are equal they stand in a range of their size, or of 1.
+    let range = most > start ? most - start : most == 0 ? 1 : abs(most) / 10
     let power = pow(10, floor(log10(range / 4)))
     let step = [1, 2, 5, 10].map { $0 * power }.first { range / $0 <= 5 } ?? power
     low = floor(start / step) * step

@@ -41,7 +41,7 @@ struct RunRecord {
   }
 
   let path: String
-  let name: String
+  var name: String
   let config: String
   private(set) var stages: [Stage] = []
   private(set) var scores: [Score] = []
@@ -49,6 +49,17 @@ struct RunRecord {
   private(set) var table: [JSONValue] = []
   /// Lines of the log that could not be read.
   private(set) var damagedLines = 0
+
+  /// What a reader should know first.
+  var notices: [String] {
+    let open = stages.filter { $0.steps == nil }
+    if stages.isEmpty { return ["\(name): no stage has begun."] }
+    return open.isEmpty
+      ? []
+      : [
+        "\(name) is in progress or was interrupted: \(open.count) of the \(stages.count) stages that have begun are not complete."
+      ]
+  }
 
   /// - Throws: ``FileError`` where the directory holds no run, or a file of it is damaged.
   init(_ path: String) throws(FileError) {
@@ -67,6 +78,16 @@ struct RunRecord {
     let file = path + "/results.json"
     guard FileManager.default.fileExists(atPath: file) else { return }
     let results = try JSONValue(parsing: try WholeFile.read(file, limit: 256 << 20), path: file)
+    guard results["format"]?.string == "isogloss results 1" else {
+      throw FileError(.data, file, field: "format", "is not 'isogloss results 1'")
+    }
+    // A file of a stranger is drawn too: what is no count of this world is none.
+    func number(_ value: JSONValue?) -> Double? {
+      value?.double.flatMap { abs($0) < 1e15 ? $0 : nil }
+    }
+    func count(_ value: JSONValue?) -> Int? {
+      value?.int.flatMap { (0..<1_000_000).contains($0) ? $0 : nil }
+    }
     for entry in results["stages"]?.array ?? [] {
       guard let name = entry["stage"]?.string else { continue }
       stages.append(
@@ -75,17 +96,17 @@ struct RunRecord {
           system: entry["system"]?.string ?? name,
           seed: entry["seed"]?.int, trained: texts(entry["trained"]),
           chosenBy: texts(entry["chosen_by"]), steps: entry["steps"]?.int,
-          seconds: entry["seconds"]?.double,
-          tokensPerSecond: entry["tokens_per_second"]?.double, ranks: entry["ranks"]?.int,
-          threads: entry["threads"]?.int, peakBytes: entry["peak_bytes"]?.int,
+          seconds: number(entry["seconds"]),
+          tokensPerSecond: number(entry["tokens_per_second"]), ranks: count(entry["ranks"]),
+          threads: count(entry["threads"]), peakBytes: entry["peak_bytes"]?.int,
           weightHash: entry["weight_hash"]?.string,
           ledger: (entry["ledger"]?.array ?? []).map(texts), tryOf: entry["try_of"]?.string,
-          dev: entry["dev"]?.double, chosen: entry["chosen"]?.string))
+          dev: number(entry["dev"]), chosen: entry["chosen"]?.string))
     }
     for entry in results["scores"]?.array ?? [] {
       guard let stage = entry["stage"]?.string, let language = entry["language"]?.string,
         let part = entry["part"]?.string, let metric = entry["metric"]?.string,
-        let value = entry["value"]?.double
+        let value = number(entry["value"])
       else { continue }
       scores.append(
         Score(
@@ -93,7 +114,7 @@ struct RunRecord {
           language: language, part: part, metric: metric, value: value,
           isZeroShot: entry["zero_shot"]?.bool ?? false))
     }
-    table = results["table"]?.array ?? []
+    table = (results["table"]?.array ?? []).filter { number($0["mean"]) != nil }
   }
 
   private func texts(_ value: JSONValue?) -> [String] { value?.array?.compactMap(\.string) ?? [] }
@@ -120,7 +141,9 @@ struct RunRecord {
       }
       for member in value.object?.members ?? []
       where member.name != "stage" && member.name != "step" {
-        guard let number = member.value.double else { continue }
+        guard let number = member.value.double, abs(number) < 1e15, abs(step) < 1e15 else {
+          continue
+        }
         // What a resumed run wrote again stands later in the file.
         stages[place].curves[member.name, default: []].append((step, number))
       }

@@ -16,6 +16,12 @@ package enum RunReport {
     for run in runs { records.append(try RunRecord(run)) }
     var systems: [ComparedSystem] = []
     var notes: [String] = []
+    for index in records.indices
+    where records.contains(where: {
+      $0.path != records[index].path && $0.name == records[index].name
+    }) {
+      records[index].name = records[index].path
+    }
     for record in records {
       do {
         for var system in try ComparedSystem.read(record.path, part: settings.part) {
@@ -29,11 +35,15 @@ package enum RunReport {
       }
     }
     let title = "Isogloss: " + records.map(\.name).joined(separator: ", ")
+    var sections = try ScoreSection.sections(systems, settings)
+    for record in records { sections += RunSections(record, names: records.count > 1).sections }
+    sections += ErrorSection.sections(systems)
     var parts: [HTML] = [.heading(1, title)]
-    parts += notes.map { .paragraph($0) }
-    parts += try ScoreSection.html(systems, settings)
-    for record in records { parts += RunSections(record, names: records.count > 1).html }
-    parts += ErrorSection.html(systems)
+    parts += records.flatMap(\.notices).map { .paragraph($0) } + notes.map { .paragraph($0) }
+    parts.append(.contents(sections.map(\.title)))
+    for (place, section) in sections.enumerated() {
+      parts.append(.section(place, section.title, section.content))
+    }
     parts.append(.paragraph("Made by isogloss \(programVersion)."))
     let head = HTML.element(
       "head", [:],
@@ -47,11 +57,17 @@ package enum RunReport {
   }
 }
 
+/// A part of the page, with a heading of its own.
+struct Section {
+  var title: String
+  var content: [HTML]
+}
+
 /// Scores of systems, with intervals, and the differences from the first.
 enum ScoreSection {
-  static func html(
+  static func sections(
     _ systems: [ComparedSystem], _ settings: Comparison.Settings
-  ) throws(FileError) -> [HTML] {
+  ) throws(FileError) -> [Section] {
     guard let first = systems.first else { return [] }
     var comparisons: [Comparison] = []
     for system in systems.dropFirst() {
@@ -60,39 +76,48 @@ enum ScoreSection {
       comparisons.append(try Comparison(first, system, settings))
     }
     var alone: [Comparison] = []
-    for system in systems { alone.append(try Comparison(system, system, settings)) }
-    var parts: [HTML] = [.heading(2, "Scores on \(settings.part)")]
-    parts.append(
+    for system in systems { alone.append(try Comparison(system, nil, settings)) }
+    var parts: [HTML] = [
       .paragraph(
-        "Dots are F1 in per cent, as seqeval counts it, rings the single seeds, lines 95 % intervals of \(settings.rounds) bootstrap samples of sentences (documents where the corpus marks them) and seeds. * marks languages that no stage of the system was trained on."
-      ))
+        "Dots are F1 in per cent, as seqeval counts it, rings the single seeds, lines 95 % intervals of \(settings.rounds) bootstrap samples of sentences (documents where the corpus marks them) and seeds. All languages have one axis. * marks systems none of whose stages was trained on the language."
+      )
+    ]
     var languages: [String] = []
     for system in systems {
       for language in system.languages where !languages.contains(language) {
         languages.append(language)
       }
     }
-    for language in languages {
-      let rows = alone.enumerated().compactMap { place, comparison -> Plot.Row? in
+    let rows = languages.map { language in
+      alone.enumerated().compactMap { place, comparison -> Plot.Row? in
         guard let entry = comparison.languages.first(where: { $0.language == language }) else {
           return nil
         }
         let ends = entry.difference.first
         return Plot.Row(
-          name: comparison.first + (entry.isTrained.first ? "" : "*"), color: place,
+          name: comparison.first + (entry.isTrained.first == false ? "*" : ""), color: place,
           value: 100 * entry.difference.scores.first.f1,
           interval: 100 * ends.lowerBound...100 * ends.upperBound,
           others: entry.seeds.count > 1
             ? systems[place].runs(of: language).map { 100 * ScoringProtocol.seqeval.f1($0.counts) }
             : [])
       }
-      parts.append(Plot.intervals(rows, title: "F1 on \(language)", x: "F1, per cent"))
     }
-    if !comparisons.isEmpty {
-      parts.append(.heading(2, "Differences from \(first.name)"))
-      for comparison in comparisons { parts += difference(comparison) }
+    for (language, own) in zip(languages, rows) {
+      parts.append(
+        Plot.intervals(
+          own, title: "F1 on \(language)", x: "F1, per cent", axisOf: rows.flatMap(\.self)))
     }
-    return parts
+    var said: Set<String> = []
+    let own = alone.flatMap(\.notes).filter { said.insert($0).inserted }
+    if !own.isEmpty { parts.append(.list(own)) }
+    let scores = Section(title: "Scores on \(settings.part)", content: parts)
+    if comparisons.isEmpty { return [scores] }
+    return [
+      scores,
+      Section(
+        title: "Differences from \(first.name)", content: comparisons.flatMap(difference)),
+    ]
   }
 
   private static func difference(_ comparison: Comparison) -> [HTML] {
@@ -101,7 +126,7 @@ enum ScoreSection {
       + (comparison.macro.map { [("macro", $0)] } ?? [])
     let rows = all.enumerated().map { place, entry in
       Plot.Row(
-        name: entry.0, color: entry.0 == "macro" ? 1 : 0,
+        name: entry.0, color: entry.0 == "macro" ? Plot.colors - 1 : 0,
         value: 100 * entry.1.scores.difference,
         interval: 100 * entry.1.difference.lowerBound...100 * entry.1.difference.upperBound)
     }
@@ -130,14 +155,17 @@ enum ErrorSection {
     .missed, .spurious, .wrongType, .wrongBoundary, .wrongBoth,
   ]
 
-  static func html(_ systems: [ComparedSystem]) -> [HTML] {
-    guard !systems.isEmpty else { return [] }
-    var parts: [HTML] = [.heading(2, "Errors")]
+  static func sections(_ systems: [ComparedSystem]) -> [Section] {
+    guard let first = systems.first else { return [] }
+    let common = first.languages.filter { language in
+      systems.allSatisfy { $0.languages.contains(language) }
+    }
+    var parts: [HTML] = []
     let bars = systems.map { system in
       (
         name: system.name,
         values: kinds.map { kind in
-          system.languages.reduce(0.0) { sum, language in
+          common.reduce(0.0) { sum, language in
             let runs = system.runs(of: language)
             return sum
               + runs.reduce(0) { $0 + Double($1.counts.total(kind)) } / Double(max(1, runs.count))
@@ -145,13 +173,15 @@ enum ErrorSection {
         }
       )
     }
-    parts.append(
-      Plot.bars(
-        kinds.map { $0.name.replacing("_", with: " ") }, bars,
-        title: "Errors by kind, all languages, mean of seeds"))
+    if !common.isEmpty {
+      parts.append(
+        Plot.bars(
+          kinds.map { $0.name.replacing("_", with: " ") }, bars,
+          title: "Errors by kind, \(common.joined(separator: ", ")) together, mean of seeds"))
+    }
     for system in systems { parts += confusions(system) }
     for system in systems { parts += examples(system) }
-    return parts
+    return [Section(title: "Errors", content: parts)]
   }
 
   private static func confusions(_ system: ComparedSystem) -> [HTML] {
@@ -180,7 +210,9 @@ enum ErrorSection {
       Plot.matrix(
         rows: columns.map { $0.isEmpty ? "(none)" : $0 },
         columns: columns.map { $0.isEmpty ? "(none)" : $0 }, values,
-        title: "Types of \(system.name), all languages and seeds", row: "gold", column: "predicted")
+        title:
+          "Types of \(system.name), \(system.languages.joined(separator: ", ")) together, all seeds",
+        row: "gold", column: "predicted")
     ]
   }
 
@@ -189,7 +221,9 @@ enum ErrorSection {
     for language in system.languages {
       guard let run = system.runs(of: language).first else { continue }
       let path = run.path.replacing(".counts.tsv", with: ".conll")
-      guard let sentences = try? TaggedPrediction.read(path) else { continue }
+      guard WholeFile.isRegular(path), let sentences = try? TaggedPrediction.read(path) else {
+        continue
+      }
       var shown: [SpanError: Int] = [:]
       for sentence in sentences where !sentence.words.isEmpty && sentence.words.count <= 60 {
         guard let error = sentence.errors.first(where: { shown[$0.error, default: 0] < 2 }) else {

@@ -12,10 +12,14 @@ struct RunSections {
     prefix = names ? "\(run.name): " : ""
   }
 
-  var html: [HTML] {
-    [.heading(2, prefix + "What was run")] + facts + [.heading(2, prefix + "Results")] + results
-      + [.heading(2, prefix + "Curves")] + curves + [.heading(2, prefix + "Languages drawn")]
-      + ledger + [.heading(2, prefix + "Speed, waits and cost")] + cost
+  var sections: [Section] {
+    [
+      Section(title: prefix + "Results", content: results),
+      Section(title: prefix + "What was run", content: facts),
+      Section(title: prefix + "Curves", content: curves),
+      Section(title: prefix + "Languages drawn", content: ledger),
+      Section(title: prefix + "Speed, waits and cost", content: cost),
+    ]
   }
 
   // MARK: What was run
@@ -23,7 +27,9 @@ struct RunSections {
   private var facts: [HTML] {
     var rows = [["what", "value"], ["directory", run.path]]
     let complete = run.stages.filter { $0.steps != nil }
-    rows.append(["stages complete", "\(complete.count) of \(run.stages.count) begun"])
+    rows.append([
+      "stages", "\(run.stages.count) begun, \(complete.count) of them complete",
+    ])
     let manifest = complete.lazy.compactMap { run.facts(of: $0) }.first
     for (name, value) in [
       ("program", manifest?["program_version"]), ("kernels", manifest?["facts"]?["kernels"]),
@@ -41,7 +47,7 @@ struct RunSections {
     var parts: [HTML] = [.table(rows, caption: "The run")]
     if let data = manifest?["facts"]?["data"]?.object { parts.append(self.data(data)) }
     let lineage = lineage(complete)
-    if lineage.count > 1 {
+    if lineage.dropFirst().contains(where: { !$0[2].isEmpty }) {
       parts.append(
         .details(
           "Lineage",
@@ -115,17 +121,20 @@ struct RunSections {
             ? "Weights: those of the last step; no dev file chose them."
             : "Weights: those best on dev of \(languages.joined(separator: ", "))."))
     }
-    for stage in run.stages where stage.chosen != nil {
-      let tries = run.stages.filter { $0.tryOf == stage.name }
+    let swept = run.stages.filter { $0.chosen != nil }
+    if !swept.isEmpty {
+      let tries = swept.flatMap { stage in
+        run.stages.filter { $0.tryOf == stage.name }.map {
+          [
+            stage.name, $0.name, $0.dev.map { String(format: "%.4f", $0) } ?? "",
+            $0.name == stage.chosen ? "yes" : "",
+          ]
+        }
+      }
       parts.append(
         .table(
-          [["try", "dev", "chosen"]]
-            + tries.map {
-              [
-                $0.name, $0.dev.map { String(format: "%.4f", $0) } ?? "",
-                $0.name == stage.chosen ? "yes" : "",
-              ]
-            }, caption: "\(stage.name): the best on dev of \(tries.count) tries"))
+          [["stage", "try", "dev", "chosen"]] + tries,
+          caption: "Swept stages: of the tries of each, the best on dev"))
     }
     parts.append(
       .details("All scores", .table(allScores, caption: "Every score of every complete stage")))
@@ -161,12 +170,25 @@ struct RunSections {
       plot(["loss"], "Loss", "loss")
       let terms = own.filter { $0.hasPrefix("loss_") }.sorted()
       if terms.count > 1 { plot(terms, "Loss by term", "loss") }
-      let dev = own.filter { $0.hasPrefix("eval_") }.sorted()
+      // The mean over languages that is the only one's own says nothing new.
+      let dev = own.filter { name in
+        name.hasPrefix("eval_")
+          && !(name.hasPrefix("eval_macro_")
+            && stages.allSatisfy { stage in
+              stage.curves.contains { $0.key != name && same($0.value, stage.curves[name]) }
+            })
+      }.sorted()
       if !dev.isEmpty { plot(dev, "Metrics on dev", "metric") }
       plot(["learning_rate"], "Learning rate", "rate")
       plot(["grad_norm"], "Gradient norm", "norm")
     }
     return parts
+  }
+
+  private func same(
+    _ points: [(x: Double, y: Double)], _ others: [(x: Double, y: Double)]?
+  ) -> Bool {
+    points.count == others?.count && zip(points, others ?? []).allSatisfy { $0 == $1 }
   }
 
   /// A line a stage and curve. Stages of one language and several seeds share a colour.
@@ -189,23 +211,34 @@ struct RunSections {
   // MARK: Ledger
 
   private var ledger: [HTML] {
+    func share(_ text: String) -> Double {
+      Double(text).flatMap { (0...100).contains($0) ? $0 : nil } ?? 0
+    }
     var parts: [HTML] = []
-    for stage in run.stages where stage.ledger.count > 1 {
+    var tables: [String: HTML] = [:]
+    // Seeds that drew the same shares have one plot.
+    var shown: Set<[String]> = []
+    for stage in run.stages where stage.ledger.count > 1 && stage.chosen == nil {
       let heading = stage.ledger[0]
       let rows = stage.ledger.dropFirst().filter { $0.first != "all" }
       if let planned = heading.firstIndex(of: "planned %"),
         let drawn = heading.firstIndex(of: "drawn %"), rows.count > 1,
-        rows.allSatisfy({ $0.count > max(planned, drawn) })
+        rows.allSatisfy({ $0.count > max(planned, drawn) }),
+        shown.insert([stage.system] + rows.flatMap { [$0[0], $0[planned], $0[drawn]] }).inserted
       {
         parts.append(
           Plot.bars(
             rows.map { $0[0] },
             [
-              (name: "planned", values: rows.map { Double($0[planned]) ?? 0 }),
-              (name: "drawn", values: rows.map { Double($0[drawn]) ?? 0 }),
+              (name: "planned", values: rows.map { share($0[planned]) }),
+              (name: "drawn", values: rows.map { share($0[drawn]) }),
             ], title: "Shares of \(stage.name), per cent"))
       }
-      parts.append(.details("Ledger of \(stage.name)", .table(stage.ledger, caption: stage.name)))
+      let table = HTML.table(stage.ledger, caption: stage.name)
+      tables[stage.system] = (tables[stage.system] ?? .none) + table
+    }
+    for system in run.systems {
+      if let tables = tables[system] { parts.append(.details("Ledgers of \(system)", tables)) }
     }
     return parts.isEmpty ? [.paragraph("No stage is complete yet.")] : parts
   }
@@ -224,7 +257,7 @@ struct RunSections {
       }
       for (name, points) in stage.curves.sorted(by: { $0.key < $1.key })
       where name.hasPrefix("waited_rank_") {
-        let rank = Int(name.dropFirst("waited_rank_".count)) ?? 0
+        let rank = max(0, Int(name.dropFirst("waited_rank_".count)) ?? 0)
         waits.append(
           .init(
             name: "rank \(rank)", color: rank, points: points.map { ($0.x, 100 * $0.y) }))
@@ -236,7 +269,8 @@ struct RunSections {
     var rows = [["stage", "steps", "minutes", "tokens a second", "core hours", "memory GB"]]
     var hours = 0.0
     for stage in run.stages {
-      guard let seconds = stage.seconds else { continue }
+      // A swept stage is one of its tries.
+      guard let seconds = stage.seconds, stage.chosen == nil else { continue }
       let cores = (stage.ranks ?? 1) * (stage.threads ?? 1)
       hours += seconds * Double(cores) / 3600
       rows.append([

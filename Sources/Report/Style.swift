@@ -26,6 +26,8 @@ enum Style {
     th:first-child{text-align:left}
     details{margin:.8rem 0}
     summary{cursor:pointer;color:var(--c0)}
+    a{color:var(--c0)}
+    nav ul{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem}
     pre{overflow-x:auto;background:color-mix(in srgb,var(--text) 6%,transparent);padding:.8rem;font-size:.8rem}
     mark{background:var(--mark);color:inherit}
     sub{font-size:.7rem;color:var(--soft);margin:0 .15rem}

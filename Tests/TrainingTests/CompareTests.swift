@@ -81,6 +81,26 @@ import Testing
     #expect(try Program.run(arguments).output == compared.output)
     #expect(try Program.run(arguments + ["--format", "latex"]).output.contains("\\begin{tabular}"))
 
+    // One stage of several seeds; one system alone, which is compared with nothing.
+    let stage = try Program.run(["compare", out + "/alone en", out + "/both", "--rounds", "100"])
+    #expect(stage.code == 0 && stage.output.contains("2 paired seeds"), "\(stage.error)")
+    let single = try Program.run(["compare", out + "/both", "--rounds", "100", "--csv"])
+    #expect(single.output.split(separator: "\n").dropFirst().allSatisfy { $0.contains("both,,") })
+    #expect(single.output.split(separator: "\n").dropFirst().allSatisfy { $0.contains(",,,,") })
+
+    // Of several seeds p and interval answer two questions, and that is said.
+    #expect(compared.output.contains("says nothing of another seed"), "\(compared.output)")
+
+    // What does not arrive is an error; a page replaces no input.
+    let lost = try Program.run(
+      ["compare", out + "/both", "--rounds", "100"],
+      launcher: ["/bin/sh", "-c", "exec \"$0\" \"$@\" > /dev/full"])
+    #expect(lost.code == 74 && lost.error.contains("standard output"), "\(lost.error)")
+    let page = try Program.run(["report", out, "--out", out + "/results.json"])
+    #expect(page.code == 74 && page.error.contains("is no page"), "\(page.error)")
+    let nowhere = try Program.run(["report", out, "--out", out + "/no/page.html"])
+    #expect(nowhere.code == 74 && nowhere.error.contains("its directory"), "\(nowhere.error)")
+
     // Counts of strangers are checked before anything is made of them.
     let rows = counts.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     for (line, change, words) in [
@@ -88,7 +108,7 @@ import Testing
       (2, "", "columns and not"), (0, "# {\"format\":\"other\"}", "is not of the format"),
       (
         0, "# {\"format\":\"isogloss counts 1\",\"types\":[\"\\u001b[31m\"]}",
-        "types with invisible characters"
+        "does not name the columns"
       ),
     ] {
       var changed = rows
@@ -101,9 +121,27 @@ import Testing
       #expect(outcome.code == 65 && outcome.error.contains(words), "\(outcome.error)")
     }
 
+    // Nothing is correct that is not there.
+    var impossible = rows
+    impossible[2] = impossible[2].split(separator: "\t").dropLast().joined(separator: "\t") + "\t7"
+    let counted = small.folder + "/ru.test.counts.tsv"
+    try impossible.joined(separator: "\n").write(toFile: counted, atomically: true, encoding: .utf8)
+    let odd = try Program.run(["compare", counted, counted])
+    #expect(odd.code == 65 && odd.error.contains(":3: has counts that no sentence"), "\(odd.error)")
+
+    // Files of tags have no language but their names': two files are compared all the same.
+    let tags = small.folder + "/one.conll"
+    try FileManager.default.copyItem(atPath: predictions + "/en.test.conll", toPath: tags)
+    let files = try Program.run([
+      "compare", predictions + "/en.test.conll", tags, "--rounds", "100",
+    ])
+    #expect(files.code == 0 && !files.output.contains("en*"), "\(files.error)")
+
     // Predictions that are not there, and gold that is not the same, are said in a line.
     let missing = try Program.run(["compare", out + "/nothing", out + "/both"])
-    #expect(missing.code == 66 && missing.error.contains("has alone, both"), "\(missing.error)")
+    #expect(
+      missing.code == 66 && missing.error.contains("the systems of \(out): alone, both"),
+      "\(missing.error)")
     let changed = try text(predictions + "/en.test.conll").replacing("\tO\t", with: "\tB-XX\t")
     let file = small.folder + "/en.test.conll"
     try changed.write(toFile: file, atomically: true, encoding: .utf8)
@@ -146,7 +184,7 @@ import Testing
     let compared = try Program.run(["compare", out + "/fine", out + "/tuned", "--rounds", "100"])
     #expect(
       compared.output.contains("tuned was chosen by dev among 4 tries"), "\(compared.error)")
-    #expect(try text(out + "/report.html").contains("the best on dev of 4 tries"))
+    #expect(try text(out + "/report.html").contains("of the tries of each, the best on dev"))
     let verified = try Program.run(["checkpoint", "verify", out + "/tuned/model"])
     #expect(verified.code == 0, "\(verified.error)")
     // All of it is complete, and a run of another sweep is another run.
@@ -165,7 +203,8 @@ import Testing
     ("sweep: {learning_rate: 1}", "expected a list of values"),
     ("sweep: {learning_rate: [1.0, 1.0]}", "a value is listed twice"),
     ("sweep: {learning_rate: [-1.0]}", "learning_rate"),
-    ("sweep: {}", "a mapping of keys to lists of values"),
+    ("sweep: {}", "sweep: is empty"), ("sweep: {learning_rate: []}", "learning_rate: is empty"),
+    ("sweep: {learning_rate: [1.0e-3, 0.001]}", "a value is listed twice"),
     ("sweep: {learning_rate: [1.0]}, save_strategy: no", "leaves nothing to choose from"),
   ])
   func aWrongSweepIsALine(keys: String, words: String) throws {
@@ -193,7 +232,8 @@ import Testing
     #expect(outcome.code == 0, "\(outcome.error)")
     let html = try text(page)
     #expect(html.contains("a &lt;script&gt;") && html.contains("task: &lt;b&gt;"))
-    #expect(!html.contains("<script") && html.contains("0 of 1 begun"))
+    #expect(!html.contains("<script") && html.contains("1 begun, 0 of them complete"))
+    #expect(html.contains("is in progress or was interrupted"))
     let missing = try Program.run(["report", small.folder, "--out", page])
     #expect(missing.code == 66 && missing.error.contains("holds no run"), "\(missing.error)")
   }

@@ -1,5 +1,6 @@
 import Collectives
 import Configuration
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -162,7 +163,7 @@ import Training
     #expect(results.map(\.group) == ["mono", "mono", "polyglot", "fine", "fine"])
     let table = RunResults(
       results, of: configuration, metric: TokenClassificationTask.schema.metrics[0]
-    ).table
+    ).table(as: .text)
     #expect(table.split(separator: "\n").count == 4)
   }
 

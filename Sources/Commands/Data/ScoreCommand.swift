@@ -26,7 +26,7 @@ enum ScoreCommand {
     } else {
       let records = summary.reports.map(\.records)
       let rows = records.prefix(1).joined() + records.dropFirst().flatMap { $0.dropFirst() }
-      print(TextTable(rows, leftColumns: 4).text(as: form), terminator: "")
+      print(TextTable.ofScores(rows, as: form), terminator: "")
     }
   }
 }

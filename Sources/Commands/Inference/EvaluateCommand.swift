@@ -42,6 +42,8 @@ enum EvaluateCommand {
     let workspace = try Workspace.chosen(by: arguments)
     defer { workspace.stop() }
     var records: [[String]] = []
+    // What has been scored is not lost where a later file is wrong.
+    defer { print(TextTable.ofScores(records, as: form), terminator: "") }
     for file in files {
       let evaluation = try predictor.evaluate(
         file, columns: columns, language: arguments.value("language"), mode: mode, in: workspace)
@@ -54,7 +56,6 @@ enum EvaluateCommand {
         records += evaluation.records.dropFirst(records.isEmpty ? 0 : 1)
       }
     }
-    print(TextTable(records, leftColumns: 4).text(as: form), terminator: "")
   }
 }
 

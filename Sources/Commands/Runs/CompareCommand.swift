@@ -25,8 +25,8 @@ enum CompareCommand {
     ],
     notes: [
       "Intervals: percentiles of a paired bootstrap over sentences, or over documents where the corpus marks them, and over seeds where there are several.",
-      "p: two-sided approximate randomisation, all seeds of a sentence swapped together; p Holm: corrected over languages.",
-      "* behind a language: not trained on it.",
+      "p: two-sided approximate randomisation, all seeds of a sentence swapped together, so that it says nothing of another seed; p Holm: corrected over languages.",
+      "* behind a language: not trained on it. F1 is in per cent in tables for people, from 0 to 1 in JSON, CSV and TSV.",
     ], run: run)
 
   private static func run(_ arguments: ParsedArguments) throws {
@@ -36,29 +36,34 @@ enum CompareCommand {
     settings.rounds = try arguments.integer("rounds", in: 100...10_000_000) ?? settings.rounds
     settings.seed = UInt64(try arguments.integer("seed", in: 0...Int.max) ?? 1)
     var systems: [ComparedSystem] = []
+    var names: [String?] = []
     for path in arguments.positionals("SYSTEM") {
       let found = try ComparedSystem.read(path, part: settings.part)
       for var system in found {
-        if systems.contains(where: { $0.name == system.name }) {
-          system.name = found.count == 1 ? path : "\(path) \(system.name)"
+        if found.count == 1, let other = systems.firstIndex(where: { $0.name == system.name }) {
+          // Both have the names by which they were called.
+          if let own = names[other] { systems[other].name = own }
+          system.name = path
+        } else if systems.contains(where: { $0.name == system.name }) {
+          system.name = "\(path) \(system.name)"
         }
         systems.append(system)
+        names.append(found.count == 1 ? path : nil)
       }
     }
     guard let first = systems.first else { return }
     // One alone has scores and intervals all the same.
-    let isAlone = systems.count == 1
-    let comparisons = try (isAlone ? [first] : systems.dropFirst()).map {
-      try Comparison(first, $0, settings)
-    }
+    let comparisons =
+      systems.count == 1
+      ? [try Comparison(first, nil, settings)]
+      : try systems.dropFirst().map { try Comparison(first, $0, settings) }
     if arguments.has("json") {
       for comparison in comparisons { print(comparison.json.compactText) }
     } else if form == .csv || form == .tsv {
       let rows = [Comparison.recordNames] + comparisons.flatMap(\.records)
       print(TextTable(rows).text(as: form), terminator: "")
     } else {
-      let texts = comparisons.map { isAlone ? $0.ownText(as: form) : $0.text(as: form) }
-      print(texts.joined(separator: "\n"), terminator: "")
+      print(comparisons.map { $0.text(as: form) }.joined(separator: "\n"), terminator: "")
     }
   }
 }

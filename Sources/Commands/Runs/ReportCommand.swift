@@ -39,9 +39,21 @@ enum ReportCommand {
   private static func write(
     _ runs: [String], to path: String, _ settings: Comparison.Settings
   ) throws {
+    try checkOutput(path)
     let page = try RunReport.page(
       of: runs, settings, programVersion: ProcessFacts.programVersion)
-    try WholeFile.replace(Array(page.utf8), at: path)
+    try WholeFile.put(Array(page.utf8), at: path)
     Terminal.write("isogloss: wrote \(path)\n")
+  }
+
+  /// - Throws: ``FileError`` before any work is done, where a file stands there that is no page.
+  private static func checkOutput(_ path: String) throws(FileError) {
+    guard WholeFile.isRegular(path) else { return }
+    let file = try OpenFile(reading: path)
+    let size = try file.size()
+    let start = String(decoding: try file.read(15, at: 0), as: UTF8.self)
+    if size > 0, start != "<!DOCTYPE html>" {
+      throw FileError(.io, path, "is there and is no page; name another file, or remove it")
+    }
   }
 }

@@ -155,7 +155,6 @@ enum TrainCommand {
     case .stopped(let request): return request
     }
     if communicator.rank != 0 { return nil }
-    if configuration.report { try ReportCommand.write(ofRun: configuration.outputDirectory) }
     let form = try arguments.tableForm()
     if arguments.has("json") {
       for result in results {
@@ -164,11 +163,13 @@ enum TrainCommand {
     } else {
       for metric in RunResults.metrics(of: configuration) {
         let results = RunResults(results, of: configuration, metric: metric)
+        let isForPrograms = form == .csv || form == .tsv
         print(
-          form == .text ? results.table : TextTable(results.records, leftColumns: 4).text(as: form),
-          terminator: "")
+          isForPrograms
+            ? TextTable(results.records).text(as: form) : results.table(as: form), terminator: "")
       }
     }
+    if configuration.report { try ReportCommand.write(ofRun: configuration.outputDirectory) }
     return nil
   }
 }

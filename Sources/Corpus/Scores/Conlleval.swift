@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// The rules of the conlleval script, version of 26 January 2004.
@@ -33,7 +34,8 @@ extension SpanCounts {
       text += ratesText(all) + "\n"
     }
     for row in types {
-      let name = String(repeating: " ", count: max(0, 17 - row.type.utf8.count)) + row.type
+      let type = printable(row.type, limit: .max)
+      let name = String(repeating: " ", count: max(0, 17 - type.utf8.count)) + type
       let line = "\(name): \(ratesText(row))  \(row.predicted)\n"
       text += line
       if row.type.isEmpty && row.gold > 0 && row.predicted > 0 { text += line }

@@ -20,16 +20,7 @@ public struct ScoreFile: Sendable {
   /// - Throws: ``FileError`` with the line: missing file, invalid UTF-8, a line with too few or with
   ///   other columns than the first, an empty tag, or no line of tags at all.
   public init(path: String) throws(FileError) {
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw FileError(.missing, path, "there is no such file")
-    }
-    let data: Data
-    do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path))
-    } catch {
-      throw FileError(.io, path, "cannot be read: \(error.localizedDescription)")
-    }
-    try self.init(bytes: Array(data), path: path)
+    try self.init(bytes: try TextFile(reading: path).bytes, path: path)
   }
 
   /// Reads `bytes` as the content of a file, which errors call `path`.

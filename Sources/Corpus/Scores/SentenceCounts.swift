@@ -110,6 +110,12 @@ public struct SentenceCounts: Sendable, Equatable {
       sentence * width + Column.allCases.count + type * TypeColumn.allCases.count + column.rawValue]
   }
 
+  /// Whether both mark the same documents.
+  public func hasDocuments(of other: SentenceCounts) -> Bool {
+    sentences == other.sentences
+      && (0..<sentences).allSatisfy { self[$0, .document] == other[$0, .document] }
+  }
+
   /// The sum over the types of a sentence.
   public func sum(_ column: TypeColumn, ofSentence sentence: Int) -> Int {
     types.indices.reduce(0) { $0 + self[sentence, $1, column] }

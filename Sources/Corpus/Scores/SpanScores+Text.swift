@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 extension SpanScores {
@@ -6,7 +7,7 @@ extension SpanScores {
   ///
   /// - Parameter digits: Digits after the point; seqeval's own default is 2.
   public func table(digits: Int = 4) -> String {
-    let names = counts.types.map(\.type)
+    let names = counts.types.map { printable($0.type, limit: .max) }
     let width = max(names.map(\.unicodeScalars.count).max() ?? 0, "weighted avg".count, digits)
     func cell(_ text: String, _ width: Int) -> String {
       String(repeating: " ", count: max(0, width - text.unicodeScalars.count)) + text
@@ -21,7 +22,7 @@ extension SpanScores {
     let support = counts.overall.gold
     let lines =
       [cell("", width) + " " + titles.joined(), ""]
-      + zip(counts.types, perType).map { row($0.type, $1, $0.gold) }
+      + zip(zip(counts.types, names), perType).map { row($0.1, $1, $0.0.gold) }
       + [
         "", row("micro avg", micro, support), row("macro avg", macro, support),
         row("weighted avg", weighted, support), "",

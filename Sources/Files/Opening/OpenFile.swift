@@ -60,6 +60,14 @@ package struct OpenFile: ~Copyable {
     self.descriptor = descriptor
   }
 
+  /// Opens what is no regular file, such as a device or a pipe, for ``writeOn(_:)``. Opening a pipe waits for its reader.
+  package init(writingTo path: String) throws(FileError) {
+    let descriptor = retrying { unsafe open(path, O_WRONLY | O_CLOEXEC) }
+    guard descriptor >= 0 else { throw .system("writing", path) }
+    self.path = path
+    self.descriptor = descriptor
+  }
+
   deinit { close(descriptor) }
 
   package func information() throws(FileError) -> stat {
@@ -138,6 +146,19 @@ package struct OpenFile: ~Copyable {
         return retrying {
           unsafe pwrite(descriptor, rest.baseAddress, rest.count, offset + done)
         }
+      }
+      guard step > 0 else { throw .system("writing", path) }
+      done += step
+    }
+  }
+
+  /// Writes all `bytes` behind those that were written before.
+  package func writeOn(_ bytes: RawSpan) throws(FileError) {
+    var done = 0
+    while done < bytes.byteCount {
+      let step = unsafe bytes.withUnsafeBytes { buffer in
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
+        return retrying { unsafe Foundation.write(descriptor, rest.baseAddress, rest.count) }
       }
       guard step > 0 else { throw .system("writing", path) }
       done += step

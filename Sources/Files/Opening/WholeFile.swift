@@ -37,6 +37,35 @@ public enum WholeFile {
     }
   }
 
+  /// Writes a file that a user names as output: a regular file, or none, is replaced whole or not at all, also behind a
+  /// link; what is no file, such as a device or a pipe, is written in place.
+  package static func put(_ bytes: [UInt8], at path: String) throws(FileError) {
+    var information = stat()
+    guard unsafe stat(path, &information) == 0 else {
+      guard SiblingName.isPlace(path) else { throw FileError(.io, path, "is no name of a file") }
+      guard unsafe stat(SiblingName(path).parent, &information) == 0,
+        information.st_mode & S_IFMT == S_IFDIR
+      else { throw FileError(.io, path, "its directory does not exist; make it first") }
+      return try replace(bytes, at: path)
+    }
+    switch information.st_mode & S_IFMT {
+    case S_IFDIR: throw FileError(.io, path, "is a directory; name a file")
+    case S_IFREG:
+      guard let resolved = unsafe realpath(path, nil) else { throw .system("writing", path) }
+      defer { unsafe free(resolved) }
+      try replace(bytes, at: unsafe String(cString: resolved))
+    default:
+      let file = try OpenFile(writingTo: path)
+      try file.writeOn(unsafe bytes.span.bytes)
+    }
+  }
+
+  /// Whether there is a regular file, or a link to one.
+  package static func isRegular(_ path: String) -> Bool {
+    var information = stat()
+    return unsafe stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFREG
+  }
+
   /// Writes `text` and a line end as UTF-8 to a file that does not exist yet.
   public static func write(_ text: String, to path: String) throws(FileError) {
     try write(Array((text + "\n").utf8), to: path)

@@ -6,8 +6,9 @@ package struct TextTable {
   /// - Parameters:
   ///   - rows: The heading and the other rows, all with the same number of cells.
   ///   - leftColumns: How many columns stand to the left.
+  ///     Their invisible characters are escaped.
   package init(_ rows: [[String]], leftColumns: Int = 1) {
-    self.rows = rows
+    self.rows = rows.map { row in row.map { printable($0, limit: .max) } }
     self.leftColumns = leftColumns
   }
 
@@ -32,7 +33,7 @@ package struct TextTable {
     case .text: text
     case .csv: joined(",") { Self.quoted($0) }
     // IANA's text/tab-separated-values has no quotes.
-    case .tsv: joined("\t") { printable($0, limit: .max) }
+    case .tsv: joined("\t") { $0 }
     case .markdown: markdown
     case .latex: latex
     }
@@ -52,7 +53,7 @@ package struct TextTable {
     func line(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |\n" }
     let marks = rows.first?.indices.map { $0 < leftColumns ? "---" : "---:" } ?? []
     let lines = rows.map { row in
-      line(row.map { printable($0, limit: .max).replacing("|", with: "\\|") })
+      line(row.map { $0.replacing("|", with: "\\|") })
     }
     return lines.prefix(1).joined() + line(marks) + lines.dropFirst().joined()
   }
@@ -63,7 +64,7 @@ package struct TextTable {
       "±": "$\\pm$", "−": "$-$", "–": "--", "≤": "$\\le$", "†": "$\\dagger$",
     ]
     func escaped(_ cell: String) -> String {
-      printable(cell, limit: .max).map { character in
+      cell.map { character in
         marks[character] ?? ("&%$#_{}".contains(character) ? "\\\(character)" : "\(character)")
       }.joined()
     }

@@ -41,6 +41,8 @@ public struct RunResults: Sendable {
   /// How a system came to know a language.
   public enum Kind: String, Sendable {
     case trained
+    /// Of several languages: a mean.
+    case mean
     /// Nothing of the language was seen.
     case zeroShot = "zero-shot"
     /// Not trained on it, but its dev part chose the weights.
@@ -150,10 +152,10 @@ public struct RunResults: Sendable {
     }
   }
 
-  /// The table of the metric: a row a language and one for their mean, a column a system.
+  /// The table of the metric: a row a language and one for the mean of those that all systems have, a column a system.
   ///
   /// Of several seeds a cell is mean ± sample deviation, and a column says what the seed gives that dev would have chosen.
-  public var table: String {
+  package func table(as form: TableForm) -> String {
     let summaries = systems.map { system in
       languages.map { summary(of: system, language: $0) }
     }
@@ -171,20 +173,44 @@ public struct RunResults: Sendable {
             cells(column[row], hasBest: hasBest)
           })
     }
-    if languages.count > 1 {
+    if !meanLanguages.isEmpty {
       rows.append(
         ["mean"]
-          + zip(summaries, hasBest).flatMap { column, hasBest in
-            cells(Self.mean(column.compactMap(\.self)), hasBest: hasBest)
+          + zip(systems, hasBest).flatMap { system, hasBest in
+            cells(mean(of: system), hasBest: hasBest)
           })
     }
-    return TextTable(rows).text + notes(summaries.joined().compactMap(\.self))
+    let notes = notes(summaries.joined().compactMap(\.self))
+    return TextTable(rows).text(as: form)
+      + (form == .markdown ? "\n" : "")
+      + notes.map { (form == .latex ? "% " : "") + $0 + "\n" }.joined()
+  }
+
+  /// The languages that all systems have scores of, if they are several: what means are formed over.
+  private var meanLanguages: [String] {
+    let common = languages.filter { language in
+      systems.allSatisfy { summary(of: $0, language: language) != nil }
+    }
+    return common.count > 1 ? common : []
+  }
+
+  /// The mean of a system over ``meanLanguages``; nil where those have no seed in common.
+  private func mean(of system: String) -> Summary? {
+    Self.mean(meanLanguages.compactMap { summary(of: system, language: $0) })
+  }
+
+  /// What the systems have of each language, and their means.
+  private var summaries: [Summary] {
+    systems.flatMap { system in
+      languages.compactMap { summary(of: system, language: $0) }
+        + [mean(of: system)].compactMap(\.self)
+    }
   }
 
   private func cells(_ summary: Summary?, hasBest: Bool) -> [String] {
     let text = metric.table.format.text
     guard let summary else { return hasBest ? ["-", "-"] : ["-"] }
-    let mark = summary.kind == .trained ? "" : summary.kind == .zeroShot ? "*" : "†"
+    let mark = summary.kind == .zeroShot ? "*" : summary.kind == .chosen ? "†" : ""
     let deviation = summary.deviation.map { " ± " + text($0) } ?? ""
     return [text(summary.mean) + deviation + mark]
       + (hasBest ? [summary.bestByDev.map(text) ?? "-"] : [])
@@ -204,11 +230,16 @@ public struct RunResults: Sendable {
           summaries.map { summary in
             zip(summary.seeds, summary.values).first { $0.0 == seed }?.1 ?? 0
           })
-      }, bestByDev: best.count == summaries.count ? mean(best) : nil, kind: .trained)
+      }, bestByDev: best.count == summaries.count ? mean(best) : nil, kind: .mean)
   }
 
-  private func notes(_ summaries: [Summary]) -> String {
+  private func notes(_ summaries: [Summary]) -> [String] {
     var notes: [String] = []
+    let scored = Set(summaries.map(\.language)).count
+    if !meanLanguages.isEmpty, meanLanguages.count < scored {
+      notes.append(
+        "mean: over \(meanLanguages.joined(separator: ", ")), which all systems have")
+    }
     let seeds = summaries.map(\.seeds.count).max() ?? 0
     if seeds > 1 {
       notes.append(
@@ -226,25 +257,23 @@ public struct RunResults: Sendable {
     if summaries.contains(where: { $0.kind == .chosen }) {
       notes.append("† not trained on this language, but chosen by its dev: not zero-shot")
     }
-    return notes.map { $0 + "\n" }.joined()
+    return notes
   }
 
-  /// The summaries as rows for programs: a row a system and language.
+  /// The summaries as rows for programs: a row a system and language, and one for its mean.
   public var records: [[String]] {
     [
       [
         "system", "language", "part", "metric", "mean", "deviation", "seeds", "best_by_dev", "kind",
       ]
     ]
-      + systems.flatMap { system in
-        languages.compactMap { summary(of: system, language: $0) }.map { summary in
-          [
-            summary.system, summary.language, metric.table.part.rawValue, metric.table.score,
-            "\(summary.mean)", summary.deviation.map { "\($0)" } ?? "",
-            "\(summary.values.count)", summary.bestByDev.map { "\($0)" } ?? "",
-            summary.kind.rawValue,
-          ]
-        }
+      + summaries.map { summary in
+        [
+          summary.system, summary.language, metric.table.part.rawValue, metric.table.score,
+          "\(summary.mean)", summary.deviation.map { "\($0)" } ?? "",
+          "\(summary.values.count)", summary.bestByDev.map { "\($0)" } ?? "",
+          summary.kind.rawValue,
+        ]
       }
   }
 
@@ -298,12 +327,13 @@ public struct RunResults: Sendable {
       })
     file["table"] = .array(
       all.flatMap { results in
-        results.systems.flatMap { system in
-          results.languages.compactMap { results.summary(of: system, language: $0) }
-        }.map { summary in
+        results.summaries.map { summary in
           var row = JSONObject()
           row["system"] = .init(summary.system)
           row["language"] = .init(summary.language)
+          if summary.kind == .mean {
+            row["languages"] = .array(results.meanLanguages.map { .init($0) })
+          }
           row["part"] = .init(results.metric.table.part.rawValue)
           row["metric"] = .init(results.metric.table.score)
           row["mean"] = .init(summary.mean)
