@@ -34,6 +34,11 @@ from above, `d<input>` the gradient of that input.
                  gradient after clip_grad_norm_ at 1), settings [4] = lr, beta1, beta2, eps, rounded from
                  0.01, 0.9, 0.999, 1e-8, which PyTorch holds as doubles. For <d> of 0 and 0.01 (weight
                  decay): p.<d> [30, 37] after each step, m.<d> [37] and v.<d> [37] at the end
+    lstm         two bidirectional layers of 6 units, nn.LSTM over packed sequences: x [16, 10], bounds [5] = 0 1 6 9 16.
+                 For <k> of 0, 0r, 1 and 1r (layer, r of the backward direction): w.<k> [24, 10 or 12], u.<k> [24, 6],
+                 b.<k> [24], the sum of PyTorch's two. For <l> of 0 and 1, columns of the forward direction first:
+                 h0.<l> and c0.<l> [4, 12], hn.<l> and cn.<l> [4, 12], and dhn.<l>, dcn.<l> from above;
+                 out [16, 12] of the second layer, dout; dx, dw.<k>, du.<k>, db.<k>, dh0.<l>, dc0.<l>
 """
 import itertools
 import sys
@@ -197,6 +202,35 @@ def adamw():
              **{f"p.{decay}": torch.stack(after), f"m.{decay}": state["exp_avg"], f"v.{decay}": state["exp_avg_sq"]})
 
 
+def lstm():
+    bounds, units = [0, 1, 6, 9, 16], 6
+    lengths = [b - a for a, b in zip(bounds, bounds[1:])]
+    model = torch.nn.LSTM(10, units, num_layers=2, bidirectional=True, batch_first=True).double()
+    for p in model.parameters():
+        p.data = normal(*p.shape, scale=0.5)
+    places = [("0", "l0"), ("0r", "l0_reverse"), ("1", "l1"), ("1r", "l1_reverse")]
+    for _, place in places:  # one bias, which is representable
+        getattr(model, f"bias_hh_{place}").data.zero_()
+    x = normal(16, 10).requires_grad_()
+    h0, c0 = normal(4, 4, units).requires_grad_(), normal(4, 4, units).requires_grad_()  # layer and direction, sequence
+    packed = torch.nn.utils.rnn.pack_sequence(x.split(lengths), enforce_sorted=False)
+    states, (hn, cn) = model(packed, (h0, c0))
+    padded, _ = torch.nn.utils.rnn.pad_packed_sequence(states, batch_first=True)
+    y = torch.cat([padded[i, :n] for i, n in enumerate(lengths)])
+    dout, dhn, dcn = normal(16, 2 * units), normal(4, 4, units), normal(4, 4, units)
+    parameters = [getattr(model, f"{kind}_{place}") for _, place in places for kind in ("weight_ih", "weight_hh", "bias_ih")]
+    found = torch.autograd.grad((y, hn, cn), (x, h0, c0, *parameters), (dout, dhn, dcn))
+
+    def layers(name, value):  # [layer and direction, sequence, unit] as one matrix a layer
+        return {f"{name}.{layer}": torch.cat([value[2 * layer], value[2 * layer + 1]], dim=1) for layer in (0, 1)}
+
+    names = [f"{kind}.{key}" for key, _ in places for kind in ("w", "u", "b")]
+    keep("lstm", x=x, bounds=torch.tensor(bounds), out=y, dout=dout, dx=found[0], **layers("h0", h0), **layers("c0", c0),
+         **layers("hn", hn), **layers("cn", cn), **layers("dhn", dhn), **layers("dcn", dcn), **layers("dh0", found[1]),
+         **layers("dc0", found[2]), **dict(zip(names, parameters)),
+         **{"d" + name: value for name, value in zip(names, found[3:])})
+
+
 def main():
     linear()
     elementwise("gelu", torch.nn.functional.gelu)
@@ -207,6 +241,7 @@ def main():
     crossentropy()
     crf()
     adamw()
+    lstm()
     assert all(torch.isfinite(t).all() for t in out.values())
     save_file(out, sys.argv[1])
 

@@ -37,6 +37,14 @@ let cases: [Case] = [
       return [1, 4, 5, 8].flatMap { rows[$0] }
     }),
   Case(
+    name: "beside", segmentBounds: [0, 5, 9], inputs: [7, 3], parameters: [],
+    run: { tape, x, _ in tape.beside([x[0], x[1], tape.tanh(x[0])]) },
+    reference: { values in
+      zip(matrixRows(values[0], 7), matrixRows(values[1], 3)).flatMap { left, right in
+        left + right + left.map { tanh($0) }
+      }
+    }),
+  Case(
     name: "layerNorm", segmentBounds: [0, 5, 9], inputs: [21], parameters: [[21], [21]],
     run: { tape, x, p in
       tape.layerNorm(x[0], LayerNormParameters(scale: p[0], shift: p[1], epsilon: 1e-12))

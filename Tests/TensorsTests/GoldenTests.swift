@@ -216,6 +216,58 @@ import Testing
     }
   }
 
+  /// Two layers of two directions, as one `nn.LSTM` over packed sequences, on every table.
+  @Test(arguments: KernelTable.runnable) func lstm(table: KernelTable) throws {
+    let workspace = Workspace(kernels: table, threadCount: 2)
+    defer { workspace.stop() }
+    let bounds = try integers("lstm.bounds").map(Int.init)
+    var layout = ParameterLayout()
+    var names: [String] = []
+    let layers = ["0", "1"].map { layer in
+      [layer, layer + "r"].map { key in
+        names += ["w.\(key)", "u.\(key)", "b.\(key)"]
+        return LSTMParameters(
+          input: layout.add("w.\(key)", 24, layer == "0" ? 10 : 12),
+          hidden: layout.add("u.\(key)", 24, 6), bias: layout.add("b.\(key)", 24))
+      }
+    }
+    var set = ParameterSet(layout: layout)
+    for (entry, name) in names.enumerated() {
+      let values = try floats("lstm.\(name)")
+      set.update(entry: entry) { span in for i in span.indices { span[i] = values[i] } }
+    }
+    let gradients = GradientBuffer(layout: layout)
+    let tape = Tape(workspace: workspace, parameters: set, gradients: gradients)
+    let x = tape.constant(
+      try floats("lstm.x"), in: space(16), columns: 10, needsGradient: true)
+    var states = x
+    var initial: [(name: String, tensor: Tensor)] = []
+    for (layer, directions) in layers.enumerated() {
+      let begin = try ["h0", "c0"].map { name in
+        let tensor = tape.constant(
+          try floats("lstm.\(name).\(layer)"), in: space(4), columns: 12, needsGradient: true)
+        initial.append(("d\(name).\(layer)", tensor))
+        return tensor
+      }
+      let found = tape.lstm(
+        states, directions, sequenceBounds: bounds, in: space(4), initial: (begin[0], begin[1]))
+      try expectClose(found.last.array, "lstm.hn.\(layer)")
+      try expectClose(found.lastCells.array, "lstm.cn.\(layer)")
+      tape.weightedSum(found.last, weights: try floats("lstm.dhn.\(layer)")).seed = 1
+      tape.weightedSum(found.lastCells, weights: try floats("lstm.dcn.\(layer)")).seed = 1
+      states = found.all
+    }
+    try expectClose(states.array, "lstm.out")
+    tape.weightedSum(states, weights: try floats("lstm.dout")).seed = 1
+    tape.backward()
+    try expectClose(tape.gradient(of: x), "lstm.dx")
+    for (name, tensor) in initial { try expectClose(tape.gradient(of: tensor), "lstm.\(name)") }
+    for (entry, name) in names.enumerated() {
+      let found = gradients.read(entry: entry) { span in span.indices.map { span[$0] } }
+      try expectClose(found, "lstm.d\(name)")
+    }
+  }
+
   @Test(arguments: ["0", "0.01"]) func adamW(decay: String) throws {
     let settings = try floats("adamw.settings").map(Double.init)
     // The settings were rounded to fp32 on their way here.

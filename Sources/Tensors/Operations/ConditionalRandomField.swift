@@ -2,18 +2,21 @@ import Glibc
 
 /// The parameters of a linear-chain CRF over `transitions.rows` labels.
 public struct CRFParameters: Sendable {
-  /// Score of a sentence beginning with each label. Shape `[labels]`.
-  public var start: Parameter
-  /// Score of a sentence ending with each label. Shape `[labels]`.
-  public var end: Parameter
+  /// Score of a sentence beginning with each label. Shape `[labels]`; nil where all begin alike.
+  public var start: Parameter?
+  /// Score of a sentence ending with each label. Shape `[labels]`; nil where all end alike.
+  public var end: Parameter?
   /// Score of label `j` after label `i` at `[i, j]`. Shape `[labels, labels]`.
   public var transitions: Parameter
 
-  public init(start: Parameter, end: Parameter, transitions: Parameter) {
+  public init(start: Parameter? = nil, end: Parameter? = nil, transitions: Parameter) {
     self.start = start
     self.end = end
     self.transitions = transitions
   }
+
+  /// All that it has.
+  var all: [Parameter] { [start, end].compactMap(\.self) + [transitions] }
 }
 
 /// The scores of a chain of labels over one sentence, and what is computed from them, in `Double`.
@@ -181,7 +184,7 @@ extension Tape {
       (sentenceBounds[sentence]..<sentenceBounds[sentence + 1]).filter { targets[$0] >= 0 }
     }
     // Before threads read them: what is found first does not depend on these.
-    for parameter in [crf.start, crf.end, crf.transitions] { _ = unsafe weights(of: parameter) }
+    for parameter in crf.all { _ = unsafe weights(of: parameter) }
     var results = [ChainResult?](repeating: nil, count: sentences)
     unsafe results.withUnsafeMutableBufferPointer { results in
       let to = results.baseAddress
@@ -207,11 +210,11 @@ extension Tape {
     }
     let term = LossTerm(name: name, segmentSums: sums, segmentWeights: weights)
     record(term)
-    let trained =
-      isTrained(crf.start) || isTrained(crf.end) || isTrained(crf.transitions)
-    guard gradients != nil, emissions.needsGradient || trained else { return term }
+    guard gradients != nil, emissions.needsGradient || crf.all.contains(where: isTrained) else {
+      return term
+    }
     let chains = results
-    record("crf", writing: [crf.start, crf.end, crf.transitions]) { [self] in
+    record("crf", writing: crf.all) { [self] in
       if term.seed == 0 { return }
       if emissions.needsGradient {
         let target = unsafe claimGradient(emissions)
@@ -229,8 +232,11 @@ extension Tape {
           }
         }
       }
-      let parts = [(crf.start, ChainPart.start), (crf.end, .end), (crf.transitions, .transitions)]
+      let parts: [(Parameter?, ChainPart)] = [
+        (crf.start, .start), (crf.end, .end), (crf.transitions, .transitions),
+      ]
       for (parameter, part) in parts {
+        guard let parameter else { continue }
         foldChains(chains, sentenceBounds, part, into: parameter, of: space, seed: term.seed)
       }
     }
@@ -257,10 +263,12 @@ extension Tape {
       emissions: rows.flatMap { row in
         (0..<labels).map { unsafe Double(emissions.base[row * labels + $0]) }
       },
-      start: values(crf.start), end: values(crf.end), transitions: values(crf.transitions))
+      start: values(crf.start, labels), end: values(crf.end, labels),
+      transitions: values(crf.transitions, labels * labels))
   }
 
-  private func values(_ parameter: Parameter) -> [Double] {
+  private func values(_ parameter: Parameter?, _ count: Int) -> [Double] {
+    guard let parameter else { return [Double](repeating: 0, count: count) }
     let base = unsafe weights(of: parameter)
     return (0..<parameter.count).map { unsafe Double(base[$0]) }
   }

@@ -119,6 +119,54 @@ extension Tape {
     return output
   }
 
+  /// Tensors of the same rows beside each other, as PyTorch's `cat` over the last dimension.
+  ///
+  /// - Returns: Shape `[rows, Σ columns]`.
+  public func beside(_ parts: [Tensor]) -> Tensor {
+    if parts.count == 1 { return parts[0] }
+    guard let space = parts.first?.space else { preconditionFailure("no tensors") }
+    precondition(parts.allSatisfy { $0.rows == space.count }, "tensors of unequal rows")
+    let columns = parts.reduce(0) { $0 + $1.columns }
+    let output = makeTensor(
+      in: space, columns: columns, needsGradient: parts.contains(where: \.needsGradient))
+    workspace.measured("beside", bytes: traffic(output, 2)) {
+      forEachBlock(of: space) { block in
+        for row in block {
+          var to = unsafe output.base + row * columns
+          for part in parts {
+            unsafe to.update(from: part.base + row * part.columns, count: part.columns)
+            unsafe to += part.columns
+          }
+        }
+      }
+    }
+    inspect(output, of: "beside")
+    guard output.needsGradient else { return output }
+    record("beside", bytes: traffic(output, 2)) { [self] in
+      guard let dy = unsafe arrivedGradient(output) else { return }
+      var first = 0
+      for part in parts {
+        defer { first += part.columns }
+        guard part.needsGradient else { continue }
+        let dx = unsafe claimGradient(part)
+        let offset = first
+        forEachBlock(of: space) { block in
+          for row in block {
+            let from = unsafe dy + row * columns + offset
+            let to = unsafe dx.pointer + row * part.columns
+            if unsafe dx.adds {
+              unsafe kernels.pointee.add(to, from, part.columns)
+            } else {
+              unsafe to.update(from: from, count: part.columns)
+            }
+          }
+        }
+      }
+      releaseGradient(output)
+    }
+    return output
+  }
+
   /// Some rows of a tensor, each at most once, in the given order.
   ///
   /// - Parameters:
