@@ -4,5 +4,6 @@ public import Training
 public let standardTasks: [any RunTask.Type] = [
   TokenClassificationTask.self,
   MaskedLMTask.self,
+  ByteCRFTask.self,
   PredictTask.self,
 ]

@@ -17,22 +17,23 @@ public struct TokenHead: Sendable {
 
   /// - Parameters:
   ///   - name: What its parameters' names begin with: `classifier` is where `transformers` looks.
-  ///   - deviation: Of the first values of the linear layer's matrix. Those of the chain are even in ±0.1.
+  ///   - weight: The first value of the linear layer's matrix. Those of the chain are even in ±0.1.
+  ///   - hasEnds: Whether a chain scores its first and its last label.
   public init(
     kind: HeadKind, name: String, chainName: String, labelCount: Int, hiddenSize: Int,
-    deviation: Float, in layout: inout ParameterLayout
+    weight: FirstValue, hasEnds: Bool = true, in layout: inout ParameterLayout
   ) {
     self.kind = kind
     self.labelCount = labelCount
-    linear = Linear(
-      name, labelCount, hiddenSize, first: .normal(deviation: deviation), in: &layout)
+    linear = Linear(name, labelCount, hiddenSize, first: weight, in: &layout)
     let first = FirstValue.uniform(bound: 0.1)
     chain =
       kind == .softmax
       ? nil
       : CRFParameters(
-        start: layout.add("\(chainName).start_transitions", labelCount, first: first),
-        end: layout.add("\(chainName).end_transitions", labelCount, first: first),
+        start: hasEnds
+          ? layout.add("\(chainName).start_transitions", labelCount, first: first) : nil,
+        end: hasEnds ? layout.add("\(chainName).end_transitions", labelCount, first: first) : nil,
         transitions: layout.add(
           "\(chainName).transitions", labelCount, labelCount, first: first))
   }
@@ -99,8 +100,8 @@ public struct TokenClassifier: EncoderNetwork {
         TokenHead(
           kind: head, name: languages.isEmpty ? "classifier" : "classifiers.\(languages[index])",
           chainName: languages.isEmpty ? "crf" : "crfs.\(languages[index])", labelCount: count,
-          hiddenSize: configuration.hiddenSize, deviation: configuration.initializerRange,
-          in: &layout)
+          hiddenSize: configuration.hiddenSize,
+          weight: .normal(deviation: configuration.initializerRange), in: &layout)
       }
     }
     self.layout = layout

@@ -89,16 +89,7 @@ struct LoadedTagger: Predictor {
     let head = try head(of: language)
     let tagger = tagger(head, in: workspace)
     let labels = facts.labels[head]
-    let mode: SpanMode =
-      name == "strict" ? .strict(.iob2) : name == "conlleval" ? .conlleval : .default
-    do {
-      _ = try SpanCounts(gold: [labels.labels], predicted: [labels.labels], mode: mode)
-    } catch {
-      throw RunError(
-        .data,
-        "a label of the model does not fit --mode \(name): \(error); use --mode default or conlleval"
-      )
-    }
+    let mode = try TagScores.mode(named: name, labels: labels)
     var stream = try TaggedStream(file, columns: columns)
     var counts = SpanCounts()
     while let sentences = try stream.next() {
@@ -107,10 +98,7 @@ struct LoadedTagger: Predictor {
         split, language: 0, parameters: loaded.model.parameters, modes: [mode],
         over: SingleRank())[0]
     }
-    let scores = SpanScores(counts)
-    let report = SpanReport(scores, mode: mode, scheme: "IOB2", file: file, language: language)
-    return Evaluation(
-      text: scores.table(digits: 4), records: report.records, json: report.json)
+    return TagScores.evaluation(counts, mode: mode, file: file, language: language)
   }
 
   /// What the manifest says of the heads, or what follows from `config.json` where there is none.

@@ -5,17 +5,15 @@ public import Corpus
 public import Files
 public import Model
 public import Tensors
+import Tokenizers
 
 /// Labels for words: sentences with tags, encoded for a model with one head or one a language.
 public struct TokenClassificationTask: TrainingTask {
   public static let schema = TaskSchema(
     name: "token-classification", summary: "Labels for words: named entities and the like.",
     options: TaggingOptions.self, makes: [.model],
-    metrics: [
-      TaskMetric(
-        name: "macro_f1", score: "f1", moreIsBetter: true, title: "F1", format: .percent,
-        table: .init("test F1", of: .test, score: "f1", format: .percent))
-    ], needs: [.encoder, .tokenizer], takes: [.train], languageKeys: ["max_sentences"])
+    metrics: [TagScores.metric], needs: [.encoder, .tokenizer], takes: [.train],
+    languageKeys: ["max_sentences"])
 
   public static var benches: [any StepBench.Type] { [TaggingBench.self] }
 
@@ -163,11 +161,7 @@ public struct TokenClassificationTask: TrainingTask {
         }
         ?? tagger.evaluate(
           split, language: language, parameters: parameters, over: communicator)[0]
-      let rates = SpanScores(counts).micro
-      return [
-        "precision": rates.precision, "recall": rates.recall, "f1": rates.f1,
-        "entities": Double(counts.overall.gold),
-      ]
+      return TagScores.values(counts)
     }
   }
 
@@ -189,38 +183,20 @@ public struct TokenClassificationTask: TrainingTask {
     }
     let predicted = (0..<split.count).map { tags(labels, found[split.words(of: $0)]) }
     let gold = (0..<split.count).map { tags(labels, split.labels(of: $0)) }
-    let entry = setup.configuration.languages[language]
-    try files.write(language: entry.code, part: part, predicted: predicted) {
-      let read = part == .dev ? entry.dev : entry.test
-      let sentences = try TaggedText(reading: read, columns: options.columns).sentences
-      guard sentences.map(\.tags) == gold else {
-        throw RunError(
-          .data, "\(read.joined(separator: ", ")): changed while stage '\(setup.stage.name)' ran")
-      }
-      return sentences
-    }
-    do {
-      return try SpanCounts(gold: gold, predicted: predicted, mode: .default)
-    } catch {
-      preconditionFailure("labels that do not fit the mode: \(error)")
-    }
+    try files.write(
+      setup.configuration.languages[language], part: part, columns: options.columns, gold: gold,
+      predicted: predicted)
+    return TagScores.counts(gold: gold, predicted: predicted)
   }
 
   public func words(_ score: StageResult.Score) -> String {
-    let percent = TaskMetric.Format.percent.text
-    return "F1 \(percent(score["f1"])) (precision \(percent(score["precision"])), "
-      + "recall \(percent(score["recall"])), \(Int(score["entities"])) entities)"
+    TagScores.words(score)
   }
 
   // MARK: Files
 
-  /// As seqeval's users know them.
   public func manifestName(ofScore name: String) -> String {
-    switch name {
-    case "precision", "recall", "f1": "overall_\(name)"
-    case "entities": "number"
-    default: name
-    }
+    TagScores.manifestName(ofScore: name)
   }
 
   public var facts: JSONObject {
@@ -244,5 +220,19 @@ public struct TokenClassificationTask: TrainingTask {
       try start.writeFiles(
         into: directory, of: encoder, as: "ForTokenClassification", labels: labels, weights: type)
     }
+  }
+}
+
+extension LanguageText {
+  /// Its sentences as windows of tokens.
+  fileprivate func encoded(
+    labels: LabelSet, tokenizer: any Tokenizer, shape: WindowShape
+  ) throws -> LanguageCorpus {
+    func split(_ text: TaggedText) throws -> Split {
+      try Split(text.sentences, labels: labels, tokenizer: tokenizer, shape: shape)
+    }
+    return LanguageCorpus(
+      code: code, labels: labels, train: try train.map(split), dev: try dev.map(split),
+      test: try test.map(split))
   }
 }

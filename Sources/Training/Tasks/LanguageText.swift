@@ -1,6 +1,5 @@
 import Configuration
 import Corpus
-import Tokenizers
 
 /// The files of one language, read and not yet encoded.
 struct LanguageText: Sendable {
@@ -35,16 +34,5 @@ struct LanguageText: Sendable {
   var labels: LabelSet {
     let found = LabelSet(of: train?.sentences ?? (dev?.sentences ?? []) + (test?.sentences ?? []))
     return LabelSet(union: [found, LabelSet(ordered: known)])
-  }
-
-  func encoded(
-    labels: LabelSet, tokenizer: any Tokenizer, shape: WindowShape
-  ) throws -> LanguageCorpus {
-    func split(_ text: TaggedText) throws -> Split {
-      try Split(text.sentences, labels: labels, tokenizer: tokenizer, shape: shape)
-    }
-    return LanguageCorpus(
-      code: code, labels: labels, train: try train.map(split), dev: try dev.map(split),
-      test: try test.map(split))
   }
 }

@@ -1,0 +1,78 @@
+public import Tensors
+
+/// Layers of long short-term memory, one above the other, each of one direction or two.
+///
+/// In comments, T is rows, S sequences, H units and D directions.
+public struct RecurrentStack: Sendable {
+  /// The directions of each layer.
+  private let layers: [[LSTMParameters]]
+  public let units: Int
+
+  /// Adds the parameters of a stack to a layout, each layer one deeper than the one below.
+  ///
+  /// First values are those of TensorFlow's cells: matrices even in ±√(6 / (inputs + units + 4 units)) (Glorot and Bengio,
+  /// 2010), as one matrix over input and state has them, and biases 0; see ``openGates(_:)``.
+  ///
+  /// - Parameters:
+  ///   - name: What its parameters' names begin with.
+  ///   - depth: Of its first layer.
+  public init(
+    _ name: String, inputs: Int, units: Int, layers count: Int, isBidirectional: Bool,
+    depth: Int, in layout: inout ParameterLayout
+  ) {
+    self.units = units
+    var inputs = inputs
+    var layers: [[LSTMParameters]] = []
+    for layer in 0..<count {
+      let bound = (6 / Float(inputs + units + 4 * units)).squareRoot()
+      layers.append(
+        layout.at(depth: depth + layer, group: .encoder) { layout in
+          (isBidirectional ? ["", "_reverse"] : [""]).map { direction in
+            let place = "l\(layer)\(direction)"
+            return LSTMParameters(
+              input: layout.add(
+                "\(name).weight_ih_\(place)", 4 * units, inputs, first: .uniform(bound: bound)),
+              hidden: layout.add(
+                "\(name).weight_hh_\(place)", 4 * units, units, first: .uniform(bound: bound)),
+              bias: layout.add("\(name).bias_\(place)", 4 * units))
+          }
+        })
+      inputs = units * (isBidirectional ? 2 : 1)
+    }
+    self.layers = layers
+  }
+
+  /// The columns of a layer's states.
+  public var columns: Int { layers[0].count * units }
+
+  /// The states of every layer.
+  ///
+  /// - Parameters:
+  ///   - x: Shape `[T, inputs]`.
+  ///   - sequenceBounds: Row bounds of the sequences.
+  ///   - sequences: Their space, a row each.
+  ///   - dropout: Of the inputs of every layer, drawn for each row and column.
+  public func callAsFunction(
+    _ x: Tensor, sequenceBounds: [Int], in sequences: RowSpace, dropout: Float, on tape: Tape
+  ) -> [LSTMStates] {
+    var below = x
+    return layers.map { directions in
+      let states = tape.lstm(
+        tape.dropout(below, rate: dropout), directions, sequenceBounds: sequenceBounds,
+        in: sequences)
+      below = states.all  // [T, D·H]
+      return states
+    }
+  }
+
+  /// Gives the forget gates among the entries a bias of 1, so that a cell begins with its memory open (Jozefowicz et al., 2015).
+  public func openGates(_ parameters: inout ParameterSet, entries: [Int]) {
+    for direction in layers.joined() {
+      for entry in direction.bias.entries where entries.contains(entry) {
+        parameters.update(entry: entry) { span in
+          for unit in units..<2 * units { span[unit] = 1 }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,63 @@
+public import Configuration
+public import Corpus
+
+/// What words are cut into.
+public enum WordUnits: String, ConfigChoice, CaseIterable, Sendable, Codable {
+  /// The bytes of UTF-8.
+  case bytes
+  /// The characters that the training files have, as Unicode scalars.
+  case characters
+}
+
+/// The own keys of the Byte-CRF.
+public struct ByteCRFOptions: TaskOptions {
+  public var units = WordUnits.bytes
+  /// Bytes or characters of a word that are read.
+  public var wordLength = 64
+  public var embeddingSize = 256
+  public var wordLayers = 2
+  public var wordUnits = 256
+  public var sentenceLayers = 1
+  public var sentenceUnits = 256
+  public var dropout = 0.2
+  /// Whether the chain scores its first and last label.
+  public var chainEnds = false
+  public var columns = ColumnChoice()
+
+  public init() {}
+
+  public static let keys: [TaskKey<ByteCRFOptions>] = [
+    TaskKey("units", \.units, "What words are read as."),
+    TaskKey(
+      "word_length", \.wordLength, must: .inside(1...4096),
+      "Bytes or characters of a word that are read; what is cut off is counted."),
+    TaskKey(
+      "embedding_size", \.embeddingSize, must: .inside(1...4096), "Columns of their embeddings."),
+    TaskKey(
+      "word_layers", \.wordLayers, must: .inside(1...8), "Bidirectional LSTM layers over a word."),
+    TaskKey(
+      "word_units", \.wordUnits, must: .inside(1...4096), "Units of a direction of these layers."),
+    TaskKey(
+      "sentence_layers", \.sentenceLayers, must: .inside(1...8),
+      "Bidirectional LSTM layers over the words of a sentence."),
+    TaskKey(
+      "sentence_units", \.sentenceUnits, must: .inside(1...4096),
+      "Units of a direction of these layers."),
+    TaskKey(
+      "dropout", \.dropout, must: .inside(0...0.999),
+      "Dropout of the inputs and the outputs of the layers, at both levels."),
+    TaskKey(
+      "chain_ends", \.chainEnds,
+      "Whether the CRF scores the first and the last label of a sentence."),
+    TaskKey("columns", \.columns, "Columns of CoNLL files."),
+  ]
+
+  public func check(_ own: OwnKeys) throws(ConfigError) {
+    guard columns.token != columns.tag else {
+      throw own.error(at: "columns", "columns: token and tag are both column \(columns.token)")
+    }
+  }
+
+  /// A CRF scores whole chains of labels, not words.
+  public var wordLabels: WordLabels { .labels }
+}

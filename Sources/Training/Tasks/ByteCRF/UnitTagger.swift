@@ -1,0 +1,63 @@
+import Collectives
+import Corpus
+import Model
+import Tensors
+
+/// Labels the sentences of a corpus, in batches that the data alone fixes.
+struct UnitTagger {
+  let method: ByteCRFMethod
+  let workspace: Workspace
+  let unitsPerBatch: Int
+
+  /// - Parameter body: Called once for each sentence, in the order of the batches, with its labels, and the scores of the
+  ///   labels of its words, row-major, where they are asked for.
+  func predict(
+    _ corpus: UnitCorpus, _ parameters: ParameterSet, logits: Bool = false,
+    each body: (_ sentence: Int, _ labels: ArraySlice<Int32>, _ logits: ArraySlice<Float>) -> Void
+  ) {
+    let plan = EvaluationPlan(tokenCounts: corpus.unitCounts, tokenBudget: unitsPerBatch)
+    for batch in plan.batches { predict(batch, of: corpus, parameters, logits: logits, each: body) }
+  }
+
+  /// The labels of each sentence, over all ranks. Every rank calls it and gets the same.
+  func labels(
+    of corpus: UnitCorpus, _ parameters: ParameterSet, over communicator: any Communicator
+  ) throws(CollectiveError) -> [[Int32]] {
+    let plan = EvaluationPlan(tokenCounts: corpus.unitCounts, tokenBudget: unitsPerBatch)
+    var own: [Int32] = []
+    for index in plan.batches(ofRank: communicator.rank, ranks: communicator.size) {
+      predict(plan.batches[index], of: corpus, parameters, logits: false) {
+        own += $1
+        _ = ($0, $2)
+      }
+    }
+    let parts = try communicator.allGather(own)
+    var all = [[Int32]](repeating: [], count: corpus.count)
+    for (rank, part) in parts.enumerated() {
+      var rest = part[...]
+      for index in plan.batches(ofRank: rank, ranks: communicator.size) {
+        for sentence in plan.batches[index] {
+          all[sentence] = Array(rest.prefix(corpus.words(of: sentence).count))
+          rest = rest.dropFirst(all[sentence].count)
+        }
+      }
+    }
+    return all
+  }
+
+  private func predict(
+    _ sentences: [Int], of corpus: UnitCorpus, _ parameters: ParameterSet, logits: Bool,
+    each body: (Int, ArraySlice<Int32>, ArraySlice<Float>) -> Void
+  ) {
+    let batch = UnitBatch(sentences: sentences, of: corpus)
+    let tape = Tape(workspace: workspace, parameters: parameters)
+    let found = method.predict(batch, logits: logits, on: tape)
+    let columns = method.network.head.labelCount
+    for (item, sentence) in sentences.enumerated() {
+      let words = batch.itemBounds[item]..<batch.itemBounds[item + 1]
+      body(
+        sentence, found.labels[words],
+        logits ? found.logits[words.lowerBound * columns..<words.upperBound * columns] : [])
+    }
+  }
+}
