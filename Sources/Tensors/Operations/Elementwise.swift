@@ -167,7 +167,7 @@ extension Tape {
     return output
   }
 
-  /// Some rows of a tensor, each at most once, in the given order.
+  /// Some rows of a tensor in the given order, each at most once if the tensor needs a gradient.
   ///
   /// - Parameters:
   ///   - rows: Row indices of `x`, one for each row of `space`.

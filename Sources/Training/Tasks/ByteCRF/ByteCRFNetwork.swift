@@ -67,14 +67,31 @@ public struct ByteCRFNetwork: Network {
     sentenceStack.openGates(&parameters, entries: entries)
   }
 
+  /// The vector of each word, `[W, layers × 2 × word units]`.
+  private func vectors(
+    _ batch: UnitBatch, _ units: RowSpace, _ words: RowSpace, on tape: Tape
+  ) -> Tensor {
+    let x = tape.embed([(embedding, batch.units)], in: units)  // [U, embedding size]
+    let states = wordStack(
+      x, sequenceBounds: batch.wordBounds, in: words, dropout: Float(shape.dropout), on: tape)
+    return tape.beside(states.map(\.last))
+  }
+
   /// The score of each label for each word, `[W, labels]`.
+  ///
+  /// Where nothing is learned, and so nothing dropped, a word is read once in each segment.
   func logits(_ batch: UnitBatch, bySegment: Bool, on tape: Tape) -> Tensor {
     let (units, words, items) = batch.spaces(bySegment: bySegment)
     let dropout = Float(shape.dropout)
-    let x = tape.embed([(embedding, batch.units)], in: units)  // [U, embedding size]
-    let word = wordStack(
-      x, sequenceBounds: batch.wordBounds, in: words, dropout: dropout, on: tape)
-    let vectors = tape.beside(word.map(\.last))  // [W, layers × 2 × word units]
+    let vectors: Tensor
+    if tape.gradients == nil {
+      let (distinct, places) = batch.distinctWords()
+      let spaces = distinct.spaces(bySegment: bySegment)
+      vectors = tape.gather(
+        self.vectors(distinct, spaces.units, spaces.words, on: tape), rows: places, as: words)
+    } else {
+      vectors = self.vectors(batch, units, words, on: tape)
+    }
     let sentence = sentenceStack(
       vectors, sequenceBounds: batch.itemBounds, in: items, dropout: dropout, on: tape)
     let states = sentence[sentence.count - 1].all  // [W, 2 × sentence units]

@@ -21,6 +21,8 @@ public struct ByteCRFTask: TrainingTask {
     checkpoint.task == schema.name ? try LoadedByteCRF(checkpoint) : nil
   }
 
+  public static var benches: [any StepBench.Type] { [ByteCRFBench.self] }
+
   /// The corpora of a run, which its stages share.
   private struct Data: Sendable {
     var labels: LabelSet

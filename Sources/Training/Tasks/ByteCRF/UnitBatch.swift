@@ -52,6 +52,33 @@ public struct UnitBatch: StepBatch {
     items.append(item)
   }
 
+  /// The words of each segment without those that stand before in it, and for each word its place among them.
+  func distinctWords() -> (batch: UnitBatch, places: [Int32]) {
+    var distinct = UnitBatch()
+    var places: [Int32] = []
+    for segment in 0..<segmentCount {
+      var known: [ArraySlice<Int32>: Int32] = [:]
+      let items = segmentBounds[segment]..<segmentBounds[segment + 1]
+      for word in itemBounds[items.lowerBound]..<itemBounds[items.upperBound] {
+        let units = units[wordBounds[word]..<wordBounds[word + 1]]
+        if let place = known[units] {
+          places.append(place)
+          continue
+        }
+        known[units] = Int32(distinct.wordCount)
+        places.append(Int32(distinct.wordCount))
+        distinct.units += units
+        distinct.wordBounds.append(distinct.units.count)
+      }
+      distinct.itemBounds.append(distinct.wordCount)
+      distinct.itemKeys.append(0)
+      distinct.segmentBounds.append(segment + 1)
+    }
+    return (distinct, places)
+  }
+
+  private init() {}
+
   /// The spaces of units, words and items. Rows are keyed by their place in their item.
   ///
   /// - Parameter bySegment: Whether rows keep the batch's segments, or form one.
