@@ -20,7 +20,8 @@ public struct ComparedSystem: Sendable {
       && runs[0].counts.origin.seed == nil
   }
 
-  /// The system with the other's language, where each has one and one of them says it by its file's name alone.
+  /// The system in the other's language, if each has one language and at least one of the two is a bare file of tags, whose
+  /// language is only the beginning of its name.
   func inLanguage(of other: ComparedSystem) -> ComparedSystem {
     guard isOfTags || other.isOfTags, languages.count == 1, other.languages.count == 1 else {
       return self

@@ -173,7 +173,7 @@ public struct Comparison: Sendable {
     self.notes = notes.filter { said.insert($0).inserted }
   }
 
-  /// An interval from fewer sentences or documents is told to say little.
+  /// Below this number of sentences or documents a note warns of the interval.
   private static let fewUnits = 20
 
   private static func nothingInCommon(

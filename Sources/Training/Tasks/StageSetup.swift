@@ -1,6 +1,7 @@
 import Checkpoints
 public import Collectives
 public import Configuration
+import Corpus
 public import Files
 import Foundation
 public import Tensors
@@ -46,6 +47,27 @@ public struct StageSetup {
     configuration.languages.indices.filter {
       stage.languages.contains(configuration.languages[$0].code)
     }
+  }
+
+  /// How the stage draws its sentences: it draws none of the languages that it does not train.
+  ///
+  /// - Parameters:
+  ///   - sentences: The training sentences of each language of the run.
+  ///   - tokenCounts: The tokens of each sentence of a language, asked for where steps are filled by tokens.
+  func sampling(sentences: [Int], tokenCounts: (_ language: Int) -> [Int32]) -> StageSampling {
+    let training = stage.training
+    let counts = sentences.indices.map { languages.contains($0) ? sentences[$0] : 0 }
+    let size: StageSampling.StepSize
+    var tokens: [[Int32]] = []
+    switch training.stepSize {
+    case .sentences(let count): size = .sentences(count)
+    case .tokens(let count):
+      size = .tokens(count)
+      tokens = counts.indices.map { counts[$0] == 0 ? [] : tokenCounts($0) }
+    }
+    return StageSampling(
+      seed: seed, stage: stage.randomKey, sentenceCounts: counts, alpha: training.samplingAlpha,
+      stepSize: size, tokenCounts: tokens)
   }
 
   /// The directory of a model that the stage begins with or learns from; nil for random weights.

@@ -30,7 +30,7 @@ public struct ByteCRFOptions: TaskOptions {
     TaskKey("units", \.units, "What words are read as."),
     TaskKey(
       "word_length", \.wordLength, must: .inside(1...4096),
-      "Bytes or characters of a word that are read; what is cut off is counted."),
+      "A word is cut after so many bytes or characters; the ledger counts cut words."),
     TaskKey(
       "embedding_size", \.embeddingSize, must: .inside(1...4096), "Columns of their embeddings."),
     TaskKey(

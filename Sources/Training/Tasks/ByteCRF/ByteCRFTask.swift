@@ -123,22 +123,9 @@ public struct ByteCRFTask: TrainingTask {
   public var method: ByteCRFMethod { tagger.method }
 
   public var feed: ByteCRFFeed {
-    let training = setup.stage.training
-    let counts = data.train.indices.map { language in
-      setup.languages.contains(language) ? data.train[language].count : 0
-    }
-    let size: StageSampling.StepSize
-    var unitCounts: [[Int32]] = []
-    switch training.stepSize {
-    case .sentences(let count): size = .sentences(count)
-    case .tokens(let count):
-      size = .tokens(count)
-      unitCounts = zip(counts, data.train).map { $0 == 0 ? [] : $1.unitCounts }
-    }
-    return ByteCRFFeed(
-      StageSampling(
-        seed: setup.seed, stage: setup.stage.randomKey, sentenceCounts: counts,
-        alpha: training.samplingAlpha, stepSize: size, tokenCounts: unitCounts),
+    ByteCRFFeed(
+      setup.sampling(
+        sentences: data.train.map(\.count), tokenCounts: { data.train[$0].unitCounts }),
       codes: setup.configuration.languages.map(\.code), data.train)
   }
 

@@ -26,9 +26,8 @@ struct UnitTagger {
     let plan = EvaluationPlan(tokenCounts: corpus.unitCounts, tokenBudget: unitsPerBatch)
     var own: [Int32] = []
     for index in plan.batches(ofRank: communicator.rank, ranks: communicator.size) {
-      predict(plan.batches[index], of: corpus, parameters, logits: false) {
-        own += $1
-        _ = ($0, $2)
+      predict(plan.batches[index], of: corpus, parameters, logits: false) { _, labels, _ in
+        own += labels
       }
     }
     let parts = try communicator.allGather(own)

@@ -114,28 +114,11 @@ public struct TokenClassificationTask: TrainingTask {
 
   public var network: any Network { classifier }
 
-  public var feed: SentenceFeed { SentenceFeed(sampling, data.corpora) }
-
-  /// How the stage draws its sentences: languages that it does not train have none.
-  private var sampling: StageSampling {
-    let training = setup.stage.training
-    let counts = data.corpora.map { corpus in
-      setup.stage.languages.contains(corpus.code) ? corpus.train?.count ?? 0 : 0
-    }
-    let size: StageSampling.StepSize
-    var tokenCounts: [[Int32]] = []
-    switch training.stepSize {
-    case .sentences(let count): size = .sentences(count)
-    case .tokens(let count):
-      size = .tokens(count)
-      tokenCounts = zip(counts, data.corpora).map { count, corpus in
-        count == 0 ? [] : corpus.train?.tokenCounts ?? []
-      }
-    }
-    return StageSampling(
-      seed: setup.seed, stage: setup.stage.randomKey,
-      sentenceCounts: counts, alpha: training.samplingAlpha, stepSize: size,
-      tokenCounts: tokenCounts)
+  public var feed: SentenceFeed {
+    SentenceFeed(
+      setup.sampling(
+        sentences: data.corpora.map { $0.train?.count ?? 0 },
+        tokenCounts: { data.corpora[$0].train?.tokenCounts ?? [] }), data.corpora)
   }
 
   public func problem(in batch: PackedBatch) -> (message: String, item: Int?)? {
