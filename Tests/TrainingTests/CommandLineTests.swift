@@ -321,6 +321,23 @@ struct CommandLineTests {
     #expect(second.code == 0 && second.output.isEmpty, "\(second.output)")
   }
 
+  /// A guardian may be killed before its rank has begun to watch it: the end is said all the same.
+  @Test func aRankWhoseGuardianIsGoneAtItsStartSaysSo() throws {
+    let folder = NSTemporaryDirectory() + "isogloss-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let outcome = try Program.run(
+      ["doctor"],
+      launcher: [
+        "env", "TMPDIR=\(folder)", "OMPI_COMM_WORLD_RANK=2", "OMPI_COMM_WORLD_SIZE=3",
+        "PMIX_RANK=2", "ISOGLOSS_GUARDIAN=9 1",
+      ])
+    #expect(outcome.code == 129, "\(outcome.error)")
+    #expect(outcome.output.isEmpty, "\(outcome.output)")
+    #expect(outcome.error.hasPrefix("isogloss: rank 2: ended by signal 1 (SIGHUP)"))
+    #expect(outcome.error.split(separator: "\n").count == 1, "\(outcome.error)")
+  }
+
   /// A table without bf16 instructions trains in fp32 and says so, or rounds as bf16 does if it is told to.
   @Test func bf16FallsBackAndSaysSo() throws {
     let small = try SmallRun(sentences: 40)

@@ -86,7 +86,7 @@ enum GroupEnd {
   }
 
   /// Ends the process from a signal handler, with one line if it is this rank's to say.
-  static func endAtOnce(signal: Int32) {
+  static func endAtOnce(signal: Int32) -> Never {
     // Who knows the cause, the guardian of a rank that was killed, speaks first.
     var moment = timespec(tv_sec: 0, tv_nsec: 300_000_000)
     unsafe nanosleep(&moment, nil)

@@ -45,9 +45,16 @@ enum Guardian {
   // MARK: The rank's side
 
   private static func joinGuardian(page file: Int32, process: Int32) {
-    // When the guardian dies, so does the rank: SIGHUP says why.
+    // When the guardian dies, so does the rank: SIGHUP says why, and waits until `Signals.watch` can answer it.
+    var hangUp = sigset_t()
+    unsafe sigemptyset(&hangUp)
+    unsafe sigaddset(&hangUp, SIGHUP)
+    unsafe sigprocmask(SIG_BLOCK, &hangUp, nil)
     CLinux_signalAtParentsDeath(SIGHUP)
-    guard getppid() == process else { _exit(128 + SIGHUP) }
+    guard getppid() == process else {
+      GroupEnd.prepareAlone()
+      GroupEnd.endAtOnce(signal: SIGHUP)
+    }
     guard let page = unsafe map(file) else { return }
     close(file)
     unsafe ShownText.memory = page
