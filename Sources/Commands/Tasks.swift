@@ -5,5 +5,6 @@ public let standardTasks: [any RunTask.Type] = [
   TokenClassificationTask.self,
   MaskedLMTask.self,
   ByteCRFTask.self,
+  CharNERTask.self,
   PredictTask.self,
 ]

@@ -177,6 +177,50 @@ extension TaskOptions {
   func isEqual(to other: any TaskOptions) -> Bool { (other as? Self) == self }
 }
 
+/// A value of one part, as other formats than YAML have it too.
+public enum ConfigScalar: Sendable, Equatable {
+  case null
+  case bool(Bool)
+  /// The digits as they are written.
+  case number(String)
+  case text(String)
+
+  fileprivate init(yaml text: String) {
+    self =
+      switch YAMLNode.plainKind(text) {
+      case .null: .null
+      case .bool: .bool(text == "true")
+      case .number: .number(text)
+      case .text: .text(text)
+      }
+  }
+
+  fileprivate var content: YAMLNode.Content {
+    switch self {
+    case .null: .scalar("null", .plain)
+    case .bool(let value): .scalar(String(value), .plain)
+    case .number(let digits): .scalar(digits, .plain)
+    case .text(let text): .scalar(text, .doubleQuoted)
+    }
+  }
+}
+
+extension TaskOptions {
+  /// The keys that have a value, and their values.
+  public var values: [(name: String, value: ConfigScalar)] {
+    Self.keys.compactMap { key in key.show(self).map { (key.key.name, ConfigScalar(yaml: $0)) } }
+  }
+
+  /// Gives a key a value that another file than a config has.
+  ///
+  /// - Throws: ``ConfigError`` where the key may not have it.
+  public mutating func set(_ name: String, to value: ConfigScalar) throws(ConfigError) {
+    for key in Self.keys where key.key.name == name {
+      try key.read(YAMLNode(value.content, at: Place("", line: 1, column: 1)), name, &self)
+    }
+  }
+}
+
 /// The options of a task without keys of its own.
 public struct NoOptions: TaskOptions {
   public static let keys: [TaskKey<NoOptions>] = []

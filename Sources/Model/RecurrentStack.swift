@@ -51,12 +51,13 @@ public struct RecurrentStack: Sendable {
   ///   - x: Shape `[T, inputs]`.
   ///   - sequenceBounds: Row bounds of the sequences.
   ///   - sequences: Their space, a row each.
-  ///   - dropout: Of the inputs of every layer, drawn for each row and column.
+  ///   - dropouts: Of the inputs of each layer, drawn for each row and column.
   public func callAsFunction(
-    _ x: Tensor, sequenceBounds: [Int], in sequences: RowSpace, dropout: Float, on tape: Tape
+    _ x: Tensor, sequenceBounds: [Int], in sequences: RowSpace, dropouts: [Float], on tape: Tape
   ) -> [LSTMStates] {
+    precondition(dropouts.count == layers.count, "a dropout for each layer")
     var below = x
-    return layers.map { directions in
+    return zip(layers, dropouts).map { directions, dropout in
       let states = tape.lstm(
         tape.dropout(below, rate: dropout), directions, sequenceBounds: sequenceBounds,
         in: sequences)

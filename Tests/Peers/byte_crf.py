@@ -21,6 +21,16 @@ from torch.nn.utils.rnn import pad_packed_sequence, pack_sequence
 TOLERANCE = 1e-4
 
 
+def with_two_biases(weights):
+    """PyTorch adds two biases where isogloss has their sum."""
+    weights = {name: value.float() for name, value in weights.items()}
+    for name in [name for name in weights if "lstm.bias_l" in name]:
+        bias = weights.pop(name)
+        weights[name.replace(".bias_", ".bias_ih_")] = bias
+        weights[name.replace(".bias_", ".bias_hh_")] = torch.zeros_like(bias)
+    return weights
+
+
 class ByteCRF(nn.Module):
     def __init__(self, directory):
         super().__init__()
@@ -37,12 +47,7 @@ class ByteCRF(nn.Module):
         self.transitions = weights.pop("crf.transitions")
         zeros = torch.zeros(len(c["labels"]))
         self.start, self.end = weights.pop("crf.start_transitions", zeros), weights.pop("crf.end_transitions", zeros)
-        # PyTorch adds two biases.
-        for name in [name for name in weights if "_lstm.bias_l" in name]:
-            bias = weights.pop(name)
-            weights[name.replace(".bias_", ".bias_ih_")] = bias
-            weights[name.replace(".bias_", ".bias_hh_")] = torch.zeros_like(bias)
-        self.load_state_dict({name: value.float() for name, value in weights.items()})
+        self.load_state_dict(with_two_biases(weights))
 
     def ids(self, word):
         units = word.encode() if self.config["units"] == "bytes" else [self.characters.get(c, 0) for c in word]
@@ -78,14 +83,15 @@ def sentences(path, count):
     return found[:count]
 
 
-def main():
+def check(module):
+    """Compares a checkpoint read by a module with what isogloss predicts."""
     options = argparse.ArgumentParser()
     options.add_argument("--isogloss", required=True)
     options.add_argument("--model", required=True)
     options.add_argument("--data", required=True)
     options.add_argument("--sentences", type=int, default=200)
     options = options.parse_args()
-    model, read = ByteCRF(options.model).eval(), sentences(options.data, options.sentences)
+    model, read = module(options.model).eval(), sentences(options.data, options.sentences)
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         text = "\n".join("".join(f"{word}\n" for word in words) for words in read)
         pathlib.Path(folder, "in.conll").write_text(text, encoding="utf-8")
@@ -104,4 +110,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    check(ByteCRF)

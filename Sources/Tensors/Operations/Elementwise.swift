@@ -3,25 +3,57 @@ internal import CKernels
 extension Tape {
   /// `dropout(x)`: an element is 0 with the given rate, else divided by one minus it.
   public func dropout(_ x: Tensor, rate: Float) -> Tensor {
-    let dropout = nextDropout(rate: rate)
-    if dropout.threshold == 0 { return x }
-    let output = makeTensor(in: x.space, columns: x.columns, needsGradient: x.needsGradient)
-    let apply = {
-      [self] (to: UnsafeMutablePointer<Float>, from: UnsafeMutablePointer<Float>) in
-      forEachBlock(of: x.space) { rows in
-        let start = rows.lowerBound * x.columns
-        unsafe withDropout(dropout, of: rows, in: x.space) { dropout, places in
-          unsafe kernels.pointee.dropout(
-            to + start, from + start, rows.count, x.columns, dropout, places)
+    unsafe dropped("dropout", x, rate) { [self] to, from, rows, dropout, places in
+      let start = rows.lowerBound * x.columns
+      unsafe kernels.pointee.dropout(
+        to + start, from + start, rows.count, x.columns, dropout, places)
+    }
+  }
+
+  /// Dropout of whole rows: a row is 0 with the given rate, else divided by one minus it.
+  public func dropoutRows(_ x: Tensor, rate: Float) -> Tensor {
+    unsafe dropped("dropout of rows", x, rate) { [self] to, from, rows, dropout, places in
+      unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: rows.count) { factors in
+        unsafe factors.initialize(repeating: 1)
+        let base = factors.baseAddress
+        unsafe kernels.pointee.dropout(base, base, rows.count, 1, dropout, places)
+        for (index, row) in rows.enumerated() {
+          let factor = unsafe factors[index]
+          for place in row * x.columns..<(row + 1) * x.columns {
+            unsafe to[place] = factor == 0 ? 0 : factor * from[place]
+          }
         }
       }
     }
-    workspace.measured("dropout", bytes: traffic(x, 2)) { unsafe apply(output.base, x.base) }
-    inspect(output, of: "dropout")
+  }
+
+  /// - Parameter apply: Drops from a block of rows, for the gradient as for the values.
+  private func dropped(
+    _ name: String, _ x: Tensor, _ rate: Float,
+    apply:
+      @escaping (
+        _ to: UnsafeMutablePointer<Float>, _ from: UnsafeMutablePointer<Float>,
+        _ rows: Range<Int>, _ dropout: UnsafePointer<ck_dropout>,
+        _ places: UnsafePointer<ck_place>?
+      ) -> Void
+  ) -> Tensor {
+    let dropout = nextDropout(rate: rate)
+    if dropout.threshold == 0 { return x }
+    let output = makeTensor(in: x.space, columns: x.columns, needsGradient: x.needsGradient)
+    let applyAll = {
+      [self] (to: UnsafeMutablePointer<Float>, from: UnsafeMutablePointer<Float>) in
+      forEachBlock(of: x.space) { rows in
+        unsafe withDropout(dropout, of: rows, in: x.space) { dropout, places in
+          unsafe apply(to, from, rows, dropout, places)
+        }
+      }
+    }
+    workspace.measured(name, bytes: traffic(x, 2)) { unsafe applyAll(output.base, x.base) }
+    inspect(output, of: name)
     if x.needsGradient {
-      record("dropout", bytes: traffic(x, 2)) { [self] in
+      record(name, bytes: traffic(x, 2)) { [self] in
         guard let dy = unsafe arrivedGradient(output) else { return }
-        unsafe apply(dy, dy)
+        unsafe applyAll(dy, dy)
         if !moveGradient(from: output, to: x) { unsafe addGradient(dy, to: x) }
         releaseGradient(output)
       }

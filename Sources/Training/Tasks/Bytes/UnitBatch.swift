@@ -1,7 +1,7 @@
 public import Corpus
 import Tensors
 
-/// Sentences of a rank's shards, their words as units: the bytes or characters of the Byte-CRF.
+/// Sentences of a rank's shards, their words as units: bytes or characters.
 public struct UnitBatch: StepBatch {
   public private(set) var segmentBounds = [0]
   public private(set) var itemKeys: [UInt32] = []
@@ -17,6 +17,8 @@ public struct UnitBatch: StepBatch {
 
   public var tokenCount: Int { units.count }
   var wordCount: Int { wordBounds.count - 1 }
+  /// Unit bounds of the items.
+  var itemUnitBounds: [Int] { itemBounds.map { wordBounds[$0] } }
 
   /// The shards of a training step, each a segment.
   init(

@@ -1,16 +1,8 @@
 public import Configuration
 public import Corpus
 
-/// What words are cut into.
-public enum WordUnits: String, ConfigChoice, CaseIterable, Sendable, Codable {
-  /// The bytes of UTF-8.
-  case bytes
-  /// The characters that the training files have, as Unicode scalars.
-  case characters
-}
-
 /// The own keys of the Byte-CRF.
-public struct ByteCRFOptions: TaskOptions {
+public struct ByteCRFOptions: UnitOptions {
   public var units = WordUnits.bytes
   /// Bytes or characters of a word that are read.
   public var wordLength = 64
@@ -51,13 +43,4 @@ public struct ByteCRFOptions: TaskOptions {
       "Whether the CRF scores the first and the last label of a sentence."),
     TaskKey("columns", \.columns, "Columns of CoNLL files."),
   ]
-
-  public func check(_ own: OwnKeys) throws(ConfigError) {
-    guard columns.token != columns.tag else {
-      throw own.error(at: "columns", "columns: token and tag are both column \(columns.token)")
-    }
-  }
-
-  /// A CRF scores whole chains of labels, not words.
-  public var wordLabels: WordLabels { .labels }
 }

@@ -6,22 +6,15 @@ public import Files
 public import Model
 public import Tensors
 
-/// Labels for words from their bytes or characters, by LSTMs and a CRF, without tokenizer and pretrained weights.
-///
-/// Mueller, Andrews and Dredze, "Sources of Transfer in Multilingual Named Entity Recognition", ACL 2020. Defaults are the
-/// paper's.
-public struct ByteCRFTask: TrainingTask {
-  public static let schema = TaskSchema(
-    name: "byte-crf",
-    summary: "Labels for words from their bytes or characters: LSTMs and a CRF.",
-    options: ByteCRFOptions.self, makes: [.model], metrics: [TagScores.metric], takes: [.train],
-    languageKeys: ["max_sentences"])
+/// The task of training a ``UnitModel``.
+public struct UnitTask<Unit: UnitModel>: TrainingTask {
+  public static var schema: TaskSchema { Unit.schema }
 
   public static func loaded(_ checkpoint: StoredCheckpoint) throws -> (any Predictor)? {
-    checkpoint.task == schema.name ? try LoadedByteCRF(checkpoint) : nil
+    checkpoint.task == schema.name ? try LoadedUnitModel<Unit>(checkpoint) : nil
   }
 
-  public static var benches: [any StepBench.Type] { [ByteCRFBench.self] }
+  public static var benches: [any StepBench.Type] { Unit.benches }
 
   /// The corpora of a run, which its stages share.
   private struct Data: Sendable {
@@ -34,25 +27,23 @@ public struct ByteCRFTask: TrainingTask {
   }
 
   private let setup: StageSetup
-  private let options: ByteCRFOptions
+  private let options: Unit.Options
   private let data: Data
-  private let crf: ByteCRFNetwork
-  private let tagger: UnitTagger
+  private let tagger: UnitTagger<Unit>
 
   /// Reads all files of the languages, and reports their tags.
   public init(_ setup: StageSetup) throws {
     self.setup = setup
-    let options: ByteCRFOptions = setup.options()
+    let options: Unit.Options = setup.options()
     self.options = options
     data = try Self.data(setup, options)
-    crf = ByteCRFNetwork(
-      options, vocabulary: data.vocabulary.count, labels: data.labels.count)
     tagger = UnitTagger(
-      method: ByteCRFMethod(network: crf), workspace: setup.workspace,
-      unitsPerBatch: setup.stage.training.evalTokensPerBatch)
+      model: Unit(options, vocabulary: data.vocabulary.count, labels: data.labels),
+      workspace: setup.workspace,
+      unitsPerBatch: setup.stage.training.evalTokensPerBatch, labelCount: data.labels.count)
   }
 
-  private static func data(_ setup: StageSetup, _ options: ByteCRFOptions) throws -> Data {
+  private static func data(_ setup: StageSetup, _ options: Unit.Options) throws -> Data {
     let languages = setup.configuration.languages
     let files = try languages.map { try setup.trainingFiles(of: $0) }
     let key = "\(languages)\n\(files)\n\(options.units)\n\(options.wordLength)\n\(options.columns)"
@@ -64,13 +55,14 @@ public struct ByteCRFTask: TrainingTask {
           language, train: files, known: Set(known).sorted(), columns: options.columns)
       }
       for report in texts.flatMap(\.reports) { setup.reporter.line("\(report)") }
-      let labels = LabelSet(union: texts.map(\.labels))
+      let labels = try Unit.labels(trainedOn: LabelSet(union: texts.map(\.labels)))
       let vocabulary = UnitVocabulary(
         options.units, of: texts.flatMap { $0.train?.sentences ?? [] })
       func corpus(_ text: TaggedText?) throws -> UnitCorpus? {
         try text.map {
           try UnitCorpus(
-            $0.sentences, vocabulary, wordLength: options.wordLength, labels: labels)
+            $0.sentences, vocabulary, wordLength: options.wordLength, separator: Unit.separator,
+            labels: labels)
         }
       }
       return Data(
@@ -118,12 +110,12 @@ public struct ByteCRFTask: TrainingTask {
 
   // MARK: Training
 
-  public var network: any Network { crf }
+  public var network: any Network { tagger.model.network }
 
-  public var method: ByteCRFMethod { tagger.method }
+  public var method: Unit { tagger.model }
 
-  public var feed: ByteCRFFeed {
-    ByteCRFFeed(
+  public var feed: UnitFeed {
+    UnitFeed(
       setup.sampling(
         sentences: data.train.map(\.count), tokenCounts: { data.train[$0].unitCounts }),
       codes: setup.configuration.languages.map(\.code), data.train)
@@ -165,10 +157,10 @@ public struct ByteCRFTask: TrainingTask {
   }
 
   public var modelFiles: ModelFileWriter {
-    let shape = ByteCRFShape(
+    let config = UnitModelConfig<Unit>(
       options, characters: data.vocabulary.characters, labels: data.labels.labels)
     return { (directory, _) throws(FileError) in
-      try WholeFile.write(shape.json.text, to: directory + "/config.json")
+      try WholeFile.write(config.json.text, to: directory + "/config.json")
     }
   }
 }

@@ -73,7 +73,8 @@ public struct ByteCRFNetwork: Network {
   ) -> Tensor {
     let x = tape.embed([(embedding, batch.units)], in: units)  // [U, embedding size]
     let states = wordStack(
-      x, sequenceBounds: batch.wordBounds, in: words, dropout: Float(shape.dropout), on: tape)
+      x, sequenceBounds: batch.wordBounds, in: words,
+      dropouts: [Float](repeating: Float(shape.dropout), count: shape.wordLayers), on: tape)
     return tape.beside(states.map(\.last))
   }
 
@@ -93,7 +94,8 @@ public struct ByteCRFNetwork: Network {
       vectors = self.vectors(batch, units, words, on: tape)
     }
     let sentence = sentenceStack(
-      vectors, sequenceBounds: batch.itemBounds, in: items, dropout: dropout, on: tape)
+      vectors, sequenceBounds: batch.itemBounds, in: items,
+      dropouts: [Float](repeating: dropout, count: shape.sentenceLayers), on: tape)
     let states = sentence[sentence.count - 1].all  // [W, 2 × sentence units]
     return head.logits(tape.dropout(states, rate: dropout), on: tape)
   }

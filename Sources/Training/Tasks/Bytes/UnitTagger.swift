@@ -4,19 +4,21 @@ import Model
 import Tensors
 
 /// Labels the sentences of a corpus, in batches that the data alone fixes.
-struct UnitTagger {
-  let method: ByteCRFMethod
+struct UnitTagger<Model: UnitModel> {
+  let model: Model
   let workspace: Workspace
   let unitsPerBatch: Int
+  /// How many labels the model has.
+  let labelCount: Int
 
   /// - Parameter body: Called once for each sentence, in the order of the batches, with its labels, and the scores of the
   ///   labels of its words, row-major, where they are asked for.
   func predict(
-    _ corpus: UnitCorpus, _ parameters: ParameterSet, logits: Bool = false,
-    each body: (_ sentence: Int, _ labels: ArraySlice<Int32>, _ logits: ArraySlice<Float>) -> Void
+    _ corpus: UnitCorpus, _ parameters: ParameterSet, scores: Bool = false,
+    each body: (_ sentence: Int, _ labels: ArraySlice<Int32>, _ scores: ArraySlice<Float>) -> Void
   ) {
     let plan = EvaluationPlan(tokenCounts: corpus.unitCounts, tokenBudget: unitsPerBatch)
-    for batch in plan.batches { predict(batch, of: corpus, parameters, logits: logits, each: body) }
+    for batch in plan.batches { predict(batch, of: corpus, parameters, scores: scores, each: body) }
   }
 
   /// The labels of each sentence, over all ranks. Every rank calls it and gets the same.
@@ -26,7 +28,7 @@ struct UnitTagger {
     let plan = EvaluationPlan(tokenCounts: corpus.unitCounts, tokenBudget: unitsPerBatch)
     var own: [Int32] = []
     for index in plan.batches(ofRank: communicator.rank, ranks: communicator.size) {
-      predict(plan.batches[index], of: corpus, parameters, logits: false) { _, labels, _ in
+      predict(plan.batches[index], of: corpus, parameters, scores: false) { _, labels, _ in
         own += labels
       }
     }
@@ -45,18 +47,18 @@ struct UnitTagger {
   }
 
   private func predict(
-    _ sentences: [Int], of corpus: UnitCorpus, _ parameters: ParameterSet, logits: Bool,
+    _ sentences: [Int], of corpus: UnitCorpus, _ parameters: ParameterSet, scores: Bool,
     each body: (Int, ArraySlice<Int32>, ArraySlice<Float>) -> Void
   ) {
     let batch = UnitBatch(sentences: sentences, of: corpus)
     let tape = Tape(workspace: workspace, parameters: parameters)
-    let found = method.predict(batch, logits: logits, on: tape)
-    let columns = method.network.head.labelCount
+    let found = model.predict(batch, scores: scores, on: tape)
     for (item, sentence) in sentences.enumerated() {
       let words = batch.itemBounds[item]..<batch.itemBounds[item + 1]
       body(
         sentence, found.labels[words],
-        logits ? found.logits[words.lowerBound * columns..<words.upperBound * columns] : [])
+        scores
+          ? found.scores[words.lowerBound * labelCount..<words.upperBound * labelCount] : [])
     }
   }
 }

@@ -7,7 +7,7 @@ struct UnitCorpus: Sendable {
   let sentences: [Sentence]
   /// Shape `[units]`.
   private(set) var units: [Int32] = []
-  /// Unit bounds of the words.
+  /// Unit bounds of the words. If there is a separator, all words of a sentence but the first begin with it.
   private(set) var wordBounds = [0]
   /// Word bounds of the sentences.
   private(set) var sentenceBounds = [0]
@@ -21,14 +21,20 @@ struct UnitCorpus: Sendable {
   static let none = UnitCorpus()
   private init() { sentences = [] }
 
-  /// - Parameter labels: Nil for sentences without tags.
+  /// - Parameters:
+  ///   - separator: What stands between two words of a sentence, if anything does.
+  ///   - labels: Nil for sentences without tags.
   /// - Throws: ``FileError`` with the line of a tag that is not among the labels.
   init(
-    _ sentences: [Sentence], _ vocabulary: UnitVocabulary, wordLength: Int, labels: LabelSet?
+    _ sentences: [Sentence], _ vocabulary: UnitVocabulary, wordLength: Int, separator: Int32?,
+    labels: LabelSet?
   ) throws(FileError) {
     self.sentences = sentences
     for sentence in sentences {
       for word in sentence.words {
+        if let separator, wordBounds.count - 1 > sentenceBounds[sentenceBounds.count - 1] {
+          units.append(separator)
+        }
         let (ids, isCut) = vocabulary.ids(of: word, limit: wordLength)
         units += ids
         wordBounds.append(units.count)

@@ -15,7 +15,7 @@ public struct ByteCRFBench: StepBench {
   private let batchSize: Int
   private let corpus: UnitCorpus
   private let order: [ItemReference]
-  private let crf: ByteCRFNetwork
+  public let method: ByteCRF
 
   public init(_ arguments: ParsedArguments, batchSize: Int, steps: Int, ranks: Int) throws {
     let files = arguments.values("data")
@@ -28,16 +28,15 @@ public struct ByteCRFBench: StepBench {
     let options = ByteCRFOptions()
     let vocabulary = UnitVocabulary(options.units, of: sentences)
     corpus = try UnitCorpus(
-      sentences, vocabulary, wordLength: options.wordLength, labels: labels)
-    crf = ByteCRFNetwork(options, vocabulary: vocabulary.count, labels: labels.count)
+      sentences, vocabulary, wordLength: options.wordLength, separator: nil, labels: labels)
+    method = ByteCRF(options, vocabulary: vocabulary.count, labels: labels)
     var order = sentences.indices.map { ItemReference(language: 0, index: $0) }
     var random = RandomStream(seed: 0, ["bench"])
     random.shuffle(&order)
     self.order = order
   }
 
-  public var network: any Network { crf }
-  public var method: ByteCRFMethod { ByteCRFMethod(network: crf) }
+  public var network: any Network { method.network }
   public var tableRows: [Int32]? { nil }
   public var learningRate: Double { 1e-3 }
   public var tableDecay: AdamW.TableDecay { .dense }

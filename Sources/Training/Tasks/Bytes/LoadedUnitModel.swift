@@ -1,23 +1,25 @@
 import Collectives
+import Configuration
 import Corpus
 import Files
+import Model
 import Tensors
 
-/// A Byte-CRF read from a directory, ready to label sentences.
-struct LoadedByteCRF: Predictor {
-  private let shape: ByteCRFShape
+/// A ``UnitModel`` read from a directory, ready to label sentences.
+struct LoadedUnitModel<Unit: UnitModel>: Predictor {
+  private let config: UnitModelConfig<Unit>
   private let vocabulary: UnitVocabulary
   private let labels: LabelSet
-  private let network: ByteCRFNetwork
+  private let unit: Unit
   private let model: TrainedModel
 
-  /// - Throws: ``FileError`` where the directory holds no Byte-CRF, or other weights than its `config.json` says.
+  /// - Throws: ``FileError`` where the directory holds no such model, or other weights than its `config.json` says.
   init(_ checkpoint: StoredCheckpoint) throws {
-    shape = try ByteCRFShape(directory: checkpoint.directory)
-    vocabulary = UnitVocabulary(shape.options.units, characters: shape.characters)
-    labels = LabelSet(ordered: shape.labels)
-    network = ByteCRFNetwork(
-      shape.options, vocabulary: vocabulary.count, labels: labels.count)
+    config = try UnitModelConfig(directory: checkpoint.directory)
+    vocabulary = UnitVocabulary(config.options.units, characters: config.characters)
+    labels = LabelSet(ordered: config.labels)
+    unit = Unit(config.options, vocabulary: vocabulary.count, labels: labels)
+    let network = unit.network
     var model = TrainedModel(network: network, parameters: ParameterSet(layout: network.layout))
     _ = try model.readWeights(directory: checkpoint.directory, needsHeads: true)
     self.model = model
@@ -27,9 +29,15 @@ struct LoadedByteCRF: Predictor {
 
   func labels(of language: String?) -> [String] { labels.labels }
 
-  private func tagger(in workspace: Workspace) -> UnitTagger {
+  private func tagger(in workspace: Workspace) -> UnitTagger<Unit> {
     UnitTagger(
-      method: ByteCRFMethod(network: network), workspace: workspace, unitsPerBatch: 16_384)
+      model: unit, workspace: workspace, unitsPerBatch: 16_384, labelCount: labels.count)
+  }
+
+  private func corpus(_ sentences: [Sentence], labels: LabelSet?) throws(FileError) -> UnitCorpus {
+    try UnitCorpus(
+      sentences, vocabulary, wordLength: config.options.wordLength, separator: Unit.separator,
+      labels: labels)
   }
 
   func predict(
@@ -38,11 +46,12 @@ struct LoadedByteCRF: Predictor {
   ) throws {
     if scores == .probabilities {
       throw RunError(
-        .configuration, "the probabilities of a CRF's labels cannot be given; use no soft labels")
+        .configuration,
+        "a model of task \(Unit.schema.name) labels whole sentences, so words have no probabilities; use no soft labels"
+      )
     }
-    let corpus = try UnitCorpus(
-      sentences, vocabulary, wordLength: shape.options.wordLength, labels: nil)
-    tagger(in: workspace).predict(corpus, model.parameters, logits: scores == .logits) {
+    let corpus = try corpus(sentences, labels: nil)
+    tagger(in: workspace).predict(corpus, model.parameters, scores: scores == .logits) {
       sentence, found, rows in
       body(
         sentence,
@@ -59,9 +68,8 @@ struct LoadedByteCRF: Predictor {
     var stream = try TaggedStream(file, columns: columns)
     var counts = SpanCounts()
     while let sentences = try stream.next() {
-      let corpus = try UnitCorpus(
-        sentences, vocabulary, wordLength: shape.options.wordLength, labels: labels)
-      let found = try tagger.labels(of: corpus, model.parameters, over: SingleRank())
+      let found = try tagger.labels(
+        of: try corpus(sentences, labels: labels), model.parameters, over: SingleRank())
       counts += try SpanCounts(
         gold: sentences.map(\.tags),
         predicted: found.map { $0.map { labels.labels[Int($0)] } }, mode: mode)

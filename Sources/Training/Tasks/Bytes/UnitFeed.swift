@@ -1,7 +1,7 @@
 public import Corpus
 
-/// The sentences of a Byte-CRF's steps.
-public struct ByteCRFFeed: StageFeed {
+/// The sentences of the steps of a ``UnitModel``.
+public struct UnitFeed: StageFeed {
   private var plan: StagePlan
   private let codes: [String]
   /// Of each language; one that has none is empty.
