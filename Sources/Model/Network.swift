@@ -83,7 +83,10 @@ extension EncoderNetwork {
     return lengths.reduce(0) { $0 + perToken * $1 + $1 * $1 }
   }
 
-  public func activationFloats(ofTokens tokens: Int) -> Int {
+  public func activationFloats(ofTokens tokens: Int) -> Int { encoderFloats(ofTokens: tokens) }
+
+  /// About how many floats the encoder keeps.
+  func encoderFloats(ofTokens tokens: Int) -> Int {
     let shape = configuration
     let perToken =
       shape.layerCount * (6 * shape.hiddenSize + 2 * shape.innerSize) + 8 * shape.hiddenSize

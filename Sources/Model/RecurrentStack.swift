@@ -11,14 +11,16 @@ public struct RecurrentStack: Sendable {
   /// Adds the parameters of a stack to a layout, each layer one deeper than the one below.
   ///
   /// First values are those of TensorFlow's cells: matrices even in ±√(6 / (inputs + units + 4 units)) (Glorot and Bengio,
-  /// 2010), as one matrix over input and state has them, and biases 0; see ``openGates(_:)``.
+  /// 2010), as one matrix over input and state has them, and biases 0, but those of the forget gates 1, so that a cell begins with its
+  /// memory open (Jozefowicz et al., 2015).
   ///
   /// - Parameters:
   ///   - name: What its parameters' names begin with.
   ///   - depth: Of its first layer.
+  ///   - group: The part of the model that it belongs to.
   public init(
     _ name: String, inputs: Int, units: Int, layers count: Int, isBidirectional: Bool,
-    depth: Int, in layout: inout ParameterLayout
+    depth: Int, group: ParameterGroup = .encoder, in layout: inout ParameterLayout
   ) {
     self.units = units
     var inputs = inputs
@@ -26,7 +28,7 @@ public struct RecurrentStack: Sendable {
     for layer in 0..<count {
       let bound = (6 / Float(inputs + units + 4 * units)).squareRoot()
       layers.append(
-        layout.at(depth: depth + layer, group: .encoder) { layout in
+        layout.at(depth: depth + layer, group: group) { layout in
           (isBidirectional ? ["", "_reverse"] : [""]).map { direction in
             let place = "l\(layer)\(direction)"
             return LSTMParameters(
@@ -34,7 +36,8 @@ public struct RecurrentStack: Sendable {
                 "\(name).weight_ih_\(place)", 4 * units, inputs, first: .uniform(bound: bound)),
               hidden: layout.add(
                 "\(name).weight_hh_\(place)", 4 * units, units, first: .uniform(bound: bound)),
-              bias: layout.add("\(name).bias_\(place)", 4 * units))
+              bias: layout.add(
+                "\(name).bias_\(place)", 4 * units, first: .ones(at: units..<2 * units)))
           }
         })
       inputs = units * (isBidirectional ? 2 : 1)
@@ -63,17 +66,6 @@ public struct RecurrentStack: Sendable {
         in: sequences)
       below = states.all  // [T, D·H]
       return states
-    }
-  }
-
-  /// Gives the forget gates among the entries a bias of 1, so that a cell begins with its memory open (Jozefowicz et al., 2015).
-  public func openGates(_ parameters: inout ParameterSet, entries: [Int]) {
-    for direction in layers.joined() {
-      for entry in direction.bias.entries where entries.contains(entry) {
-        parameters.update(entry: entry) { span in
-          for unit in units..<2 * units { span[unit] = 1 }
-        }
-      }
     }
   }
 }

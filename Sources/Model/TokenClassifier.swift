@@ -8,6 +8,25 @@ public enum HeadKind: String, Sendable, Codable, CaseIterable {
   case crf
 }
 
+/// What stands between the words of an encoder and their labels.
+public struct HeadShape: Sendable, Equatable {
+  public var kind: HeadKind
+  /// How many of the encoder's last layers a word is read from; their states stand beside each other.
+  public var encoderLayers = 1
+  /// Units of a direction of a bidirectional LSTM over the words of a sentence; 0 for none.
+  public var sentenceUnits = 0
+  /// Whether a chain scores its first and its last label.
+  public var hasEnds = true
+
+  public init(_ kind: HeadKind) { self.kind = kind }
+
+  public static let softmax = HeadShape(.softmax)
+  public static let crf = HeadShape(.crf)
+
+  /// Whether `transformers` has a head of this shape.
+  public var isLinear: Bool { encoderLayers == 1 && sentenceUnits == 0 }
+}
+
 /// A linear layer over hidden states, and the chain over its scores where the kind is ``HeadKind/crf``.
 public struct TokenHead: Sendable {
   public let kind: HeadKind
@@ -77,44 +96,92 @@ public struct TokenHead: Sendable {
 }
 
 /// An encoder with one head for all languages, or one a language.
+///
+/// With ``HeadShape/sentenceUnits`` the words of a sentence go through a bidirectional LSTM first; over four layers of the
+/// encoder and under a chain this is the mBERT-CRF of Mueller, Andrews and Dredze (2020).
 public struct TokenClassifier: EncoderNetwork {
   public let layout: ParameterLayout
   public let encoder: Encoder
   /// One head, or one for each of ``headLanguages``.
   public let heads: [TokenHead]
   public let headLanguages: [String]
+  private let shape: HeadShape
+  /// Under each head, if the shape has them.
+  private let sentenceStacks: [RecurrentStack]
 
   /// - Parameters:
   ///   - languages: The codes of the languages that have a head of their own; empty for one shared head.
   ///   - labelCounts: The labels of each head.
   public init(
-    _ configuration: EncoderConfiguration, head: HeadKind, languages: [String] = [],
+    _ configuration: EncoderConfiguration, head shape: HeadShape, languages: [String] = [],
     labelCounts: [Int]
   ) {
     precondition(labelCounts.count == max(languages.count, 1), "a label count for each head")
     var layout = ParameterLayout()
     encoder = Encoder(configuration, in: &layout)
     headLanguages = languages
+    self.shape = shape
+    let wordColumns = shape.encoderLayers * configuration.hiddenSize
+    sentenceStacks =
+      shape.sentenceUnits == 0
+      ? []
+      : labelCounts.indices.map { index in
+        RecurrentStack(
+          languages.isEmpty ? "sentence_lstm" : "sentence_lstms.\(languages[index])",
+          inputs: wordColumns, units: shape.sentenceUnits, layers: 1, isBidirectional: true,
+          depth: configuration.layerCount + 1, group: .head, in: &layout)
+      }
+    let columns = shape.sentenceUnits == 0 ? wordColumns : 2 * shape.sentenceUnits
     heads = layout.at(depth: configuration.layerCount + 1, group: .head) { layout in
       labelCounts.enumerated().map { index, count in
         TokenHead(
-          kind: head, name: languages.isEmpty ? "classifier" : "classifiers.\(languages[index])",
+          kind: shape.kind,
+          name: languages.isEmpty ? "classifier" : "classifiers.\(languages[index])",
           chainName: languages.isEmpty ? "crf" : "crfs.\(languages[index])", labelCount: count,
-          hiddenSize: configuration.hiddenSize,
-          weight: .normal(deviation: configuration.initializerRange), in: &layout)
+          hiddenSize: columns, weight: .normal(deviation: configuration.initializerRange),
+          hasEnds: shape.hasEnds, in: &layout)
       }
     }
     self.layout = layout
   }
 
-  /// The last hidden state of the tokens `rows`, as the rows of `space`, after the head's dropout.
-  public func wordStates(
-    _ input: EncoderInput, rows: [(tokens: [Int32], space: RowSpace)], on tape: Tape
-  ) -> [Tensor] {
-    let states = encoder.hiddenStates(input, on: tape)
+  /// What each head reads of its words, after dropout: their hidden states, or those of the LSTM over them.
+  public func wordStates(_ input: EncoderInput, of words: [WordRows], on tape: Tape) -> [Tensor] {
+    let states = encoder.hiddenStates(input, on: tape).suffix(shape.encoderLayers)
     let rate = configuration.classifierDropout ?? configuration.hiddenDropout
-    return rows.map {
-      tape.dropout(tape.gather(states[states.count - 1], rows: $0.tokens, as: $0.space), rate: rate)
+    return words.enumerated().map { head, words in
+      let x = tape.beside(states.map { tape.gather($0, rows: words.tokens, as: words.space) })
+      if sentenceStacks.isEmpty { return tape.dropout(x, rate: rate) }
+      let sentence = sentenceStacks[head](
+        x, sequenceBounds: words.sentenceBounds, in: words.sentences, dropouts: [rate], on: tape)
+      return tape.dropout(sentence[0].all, rate: rate)  // [words, 2 × sentence units]
     }
+  }
+
+  public func activationFloats(ofTokens tokens: Int) -> Int {
+    // Words are about half of the tokens.
+    let word = 2 * shape.encoderLayers * configuration.hiddenSize + 2 * 7 * shape.sentenceUnits
+    return encoderFloats(ofTokens: tokens) + (shape.isLinear ? 0 : tokens * word / 2)
+  }
+}
+
+/// The words of a batch that one head scores.
+public struct WordRows: Sendable {
+  /// The token that stands for each word.
+  public var tokens: [Int32]
+  /// Of the words, a row each.
+  public var space: RowSpace
+  /// Word bounds of the sentences.
+  public var sentenceBounds: [Int]
+  /// Of the sentences, a row each.
+  public var sentences: RowSpace
+
+  public init(
+    tokens: [Int32], space: RowSpace, sentenceBounds: [Int], sentences: RowSpace
+  ) {
+    self.tokens = tokens
+    self.space = space
+    self.sentenceBounds = sentenceBounds
+    self.sentences = sentences
   }
 }

@@ -31,6 +31,19 @@ def with_two_biases(weights):
     return weights
 
 
+def best_labels(logits, transitions, start, end):
+    """The labels of the highest score of a chain."""
+    best, back = start + logits[0], []
+    for row in logits[1:]:
+        scores = best[:, None] + transitions
+        back.append(scores.argmax(0))
+        best = scores.max(0).values + row
+    path = [int((best + end).argmax())]
+    for origin in reversed(back):
+        path.append(int(origin[path[-1]]))
+    return path[::-1]
+
+
 class ByteCRF(nn.Module):
     def __init__(self, directory):
         super().__init__()
@@ -61,15 +74,7 @@ class ByteCRF(nn.Module):
         return self.classifier(self.sentence_lstm(vectors[None])[0][0])
 
     def labels(self, logits):
-        best, back = self.start + logits[0], []
-        for row in logits[1:]:
-            scores = best[:, None] + self.transitions
-            back.append(scores.argmax(0))
-            best = scores.max(0).values + row
-        path = [int((best + self.end).argmax())]
-        for origin in reversed(back):
-            path.append(int(origin[path[-1]]))
-        return [self.config["labels"][label] for label in reversed(path)]
+        return [self.config["labels"][label] for label in best_labels(logits, self.transitions, self.start, self.end)]
 
 
 def sentences(path, count):

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from byte_crf import check, with_two_biases
+from byte_crf import best_labels, check, with_two_biases
 
 SPACE = 32
 
@@ -50,17 +50,10 @@ class CharNER(nn.Module):
     def labels(self, scores):
         """The best labels: I- follows only B- or I- of its type."""
         names = self.config["labels"]
-        allowed = torch.tensor([[0.0 if b[0] != "I" or (a != "O" and a[2:] == b[2:]) else -torch.inf for b in names] for a in names])
-        best = scores[0] + torch.tensor([-torch.inf if name[0] == "I" else 0.0 for name in names])
-        back = []
-        for row in scores[1:]:
-            sums = best[:, None] + allowed
-            back.append(sums.argmax(0))
-            best = sums.max(0).values + row
-        path = [int(best.argmax())]
-        for origin in reversed(back):
-            path.append(int(origin[path[-1]]))
-        return [names[label] for label in reversed(path)]
+        never = torch.tensor(-torch.inf)
+        allowed = torch.tensor([[0.0 if b[0] != "I" or (a != "O" and a[2:] == b[2:]) else never for b in names] for a in names])
+        start = torch.tensor([never if name[0] == "I" else 0.0 for name in names])
+        return [names[label] for label in best_labels(scores, allowed, start, torch.zeros(len(names)))]
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ public struct ParameterGroup: Sendable, Hashable {
 public enum FirstValue: Sendable, Equatable {
   /// All elements equal.
   case constant(Float)
+  /// 1 at some elements, 0 at the others.
+  case ones(at: Range<Int>)
   /// Draws from the normal distribution of mean 0.
   ///
   /// - Parameter zeroRow: A row of zeros, such as that of the padding id; nil for none.

@@ -16,6 +16,10 @@ extension ParameterSet {
       update(entry: index) { span in
         for element in span.indices { span[element] = value }
       }
+    case .ones(let places):
+      update(entry: index) { span in
+        for element in span.indices { span[element] = places.contains(element) ? 1 : 0 }
+      }
     case .normal(let deviation, let zeroRow):
       fillNormal(entry: index, rows: rows, deviation: deviation, seed: seed, in: workspace)
       guard let zeroRow else { return }

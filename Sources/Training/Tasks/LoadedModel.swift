@@ -126,12 +126,13 @@ public struct LoadedModel<N: EncoderNetwork>: Sendable {
   /// - Parameter network: Makes the network over the encoder that `config.json` describes.
   /// - Throws: ``FileError``, ``FileError`` for its tokenizer, ``RunError`` if they do not fit.
   public init(
-    directory: String, config: HuggingFaceConfig, _ network: (EncoderConfiguration) -> N
+    directory: String, config: HuggingFaceConfig,
+    _ network: (EncoderConfiguration) throws(FileError) -> N
   ) throws {
     path = directory
     let encoder = try EncoderConfiguration(config, path: directory + "/config.json")
     try encoder.checkTensors(directory: directory)
-    self.network = network(encoder)
+    self.network = try network(encoder)
     var model = TrainedModel(
       network: self.network, parameters: ParameterSet(layout: self.network.layout))
     _ = try model.readWeights(directory: directory, needsHeads: true, mapping: .all)

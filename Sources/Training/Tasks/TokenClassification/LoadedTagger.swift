@@ -20,8 +20,14 @@ struct LoadedTagger: Predictor {
     let config = try HuggingFaceConfig(directory: checkpoint.directory)
     let facts = try Facts(checkpoint, config)
     self.facts = facts
-    loaded = try LoadedModel(directory: checkpoint.directory, config: config) { encoder in
-      TokenClassifier(
+    loaded = try LoadedModel(directory: checkpoint.directory, config: config) {
+      encoder throws(FileError) in
+      guard facts.head.encoderLayers <= encoder.layerCount + 1 else {
+        throw FileError(
+          .data, checkpoint.directory + "/isogloss.json", field: "head_layers",
+          "is \(facts.head.encoderLayers), and the encoder has \(encoder.layerCount) layers")
+      }
+      return TokenClassifier(
         encoder, head: facts.head, languages: facts.headLanguages,
         labelCounts: facts.labels.map(\.count))
     }
@@ -57,7 +63,7 @@ struct LoadedTagger: Predictor {
   ) throws {
     let head = try head(of: language)
     let labels = facts.labels[head].labels
-    if scores == .probabilities, facts.head == .crf {
+    if scores == .probabilities, facts.head.kind == .crf {
       throw RunError(
         .configuration,
         "\(loaded.path): the probabilities of a CRF's labels cannot be given; use a model with head: softmax, or no soft "
@@ -103,7 +109,7 @@ struct LoadedTagger: Predictor {
 
   /// What the manifest says of the heads, or what follows from `config.json` where there is none.
   private struct Facts {
-    var head = HeadKind.softmax
+    var head = HeadShape.softmax
     var headLanguages: [String] = []
     var labels: [LabelSet]
     private let manifest: JSONObject?
@@ -126,8 +132,20 @@ struct LoadedTagger: Predictor {
               "'\(value.string ?? value.compactText)' is no head that this program knows: "
                 + HeadKind.allCases.map(\.rawValue).joined(separator: ", "))
           }
-          head = kind
+          head = HeadShape(kind)
         }
+        func number(_ name: String, _ range: ClosedRange<Int>) throws(FileError) -> Int? {
+          guard let value = manifest[name] else { return nil }
+          guard let number = value.int, range.contains(number) else {
+            throw FileError(
+              .data, path, field: name,
+              "is no number from \(range.lowerBound) to \(range.upperBound)")
+          }
+          return number
+        }
+        head.encoderLayers = try number("head_layers", 1...64) ?? 1
+        head.sentenceUnits = try number("sentence_units", 0...4096) ?? 0
+        head.hasEnds = manifest["chain_ends"]?.bool ?? true
         headLanguages = manifest["head_languages"]?.array?.compactMap(\.string) ?? []
         guard labels.count == max(1, headLanguages.count),
           Set(headLanguages).count == headLanguages.count

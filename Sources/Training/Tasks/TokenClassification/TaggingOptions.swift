@@ -6,6 +6,10 @@ public import Model
 public struct TaggingOptions: TaskOptions {
   public var labels = LabelPolicy.union
   public var head = HeadKind.softmax
+  /// See ``HeadShape``.
+  public var headLayers = 1
+  public var sentenceUnits = 0
+  public var chainEnds = true
   public var columns = ColumnChoice()
   /// Tokens that neighbouring windows of a long sentence share at most; nil for ``overlap(windowLength:)`` to choose.
   public var windowStride: Int?
@@ -18,6 +22,15 @@ public struct TaggingOptions: TaskOptions {
   public static let keys: [TaskKey<TaggingOptions>] = [
     TaskKey("labels", \.labels, "One label set for all languages, or a head for each."),
     TaskKey("head", \.head, "What scores the words."),
+    TaskKey(
+      "head_layers", \.headLayers, must: .inside(1...64),
+      "How many of the encoder's last layers a word is read from, beside each other."),
+    TaskKey(
+      "sentence_units", \.sentenceUnits, must: .inside(0...4096),
+      "Units of a direction of a bidirectional LSTM over the words of a sentence; 0 for none."),
+    TaskKey(
+      "chain_ends", \.chainEnds,
+      "Whether a CRF scores the first and the last label of a sentence."),
     TaskKey("columns", \.columns, "Columns of CoNLL files."),
     TaskKey(
       "window_stride", \.windowStride, must: .atLeast(0),
@@ -47,6 +60,14 @@ public struct TaggingOptions: TaskOptions {
         "window_stride: \(stride) leaves no room in windows of \(longest) tokens, 2 of them "
           + "special; use \(max(0, longest - 3)) or less")
     }
+  }
+
+  var headShape: HeadShape {
+    var shape = HeadShape(head)
+    shape.encoderLayers = headLayers
+    shape.sentenceUnits = sentenceUnits
+    shape.hasEnds = chainEnds
+    return shape
   }
 
   /// The tokens that neighbouring windows share at most when windows have `windowLength` tokens:

@@ -83,9 +83,7 @@ public struct TokenClassification: TrainingMethod {
         of: batch, tokens: input.space, bySegment: bySegment,
         where: { headOfLanguage[$0.language] == head })
     }
-    let states = model.wordStates(
-      input, rows: words.map { (tokens: $0.tokens, space: $0.space) }, on: tape)
-    return (states, words)
+    return (model.wordStates(input, of: words.map(\.rows), on: tape), words)
   }
 }
 
@@ -93,18 +91,19 @@ public struct TokenClassification: TrainingMethod {
 private struct HeadWords {
   /// Their indices in the batch.
   var indices: [Int] = []
-  /// The token that stands for each.
-  var tokens: [Int32] = []
   var targets: [Int32] = []
+  let rows: WordRows
   /// Bounds of the sentences, in words of this head.
-  var sentenceBounds = [0]
-  let space: RowSpace
+  var sentenceBounds: [Int] { rows.sentenceBounds }
 
   init(
     of batch: PackedBatch, tokens tokenSpace: RowSpace, bySegment: Bool,
     where belongs: (ItemReference) -> Bool
   ) {
-    var bounds = [0]
+    var tokens: [Int32] = []
+    var sentenceBounds = [0]
+    var sentenceKeys: [UInt32] = []
+    var bounds = (words: [0], sentences: [0])
     for segment in 0..<batch.segmentCount {
       for item in batch.segmentBounds[segment]..<batch.segmentBounds[segment + 1]
       where belongs(batch.items[item]) {
@@ -114,11 +113,18 @@ private struct HeadWords {
           targets.append(batch.wordLabels[word])
         }
         sentenceBounds.append(tokens.count)
+        sentenceKeys.append(batch.itemKeys[item])
       }
-      bounds.append(tokens.count)
+      bounds.words.append(tokens.count)
+      bounds.sentences.append(sentenceKeys.count)
     }
-    space = tokenSpace.gathering(
-      tokens, segmentBounds: bySegment ? bounds : [0, tokens.count])
+    if !bySegment { bounds = ([0, tokens.count], [0, sentenceKeys.count]) }
+    rows = WordRows(
+      tokens: tokens, space: tokenSpace.gathering(tokens, segmentBounds: bounds.words),
+      sentenceBounds: sentenceBounds,
+      sentences: RowSpace(
+        segmentBounds: bounds.sentences, items: sentenceKeys,
+        tokens: [UInt32](repeating: 0, count: sentenceKeys.count)))
   }
 }
 

@@ -46,9 +46,16 @@ public struct TokenClassificationTask: TrainingTask {
     let options = options
     data = try Self.data(setup, options, start)
     var encoder = start.encoder
+    // One of the states is the embeddings'.
+    guard options.headLayers <= encoder.layerCount + 1 else {
+      throw RunError(
+        .configuration,
+        "head_layers: \(options.headLayers) of an encoder of \(encoder.layerCount) layers; use \(encoder.layerCount) or less"
+      )
+    }
     if let rate = options.classifierDropout { encoder.classifierDropout = Float(rate) }
     classifier = TokenClassifier(
-      encoder, head: options.head,
+      encoder, head: options.headShape,
       languages: data.labels.count == 1 ? [] : data.corpora.map(\.code),
       labelCounts: data.labels.map(\.count))
     let heads = classifier.heads
@@ -185,9 +192,17 @@ public struct TokenClassificationTask: TrainingTask {
   public var facts: JSONObject {
     var facts = JSONObject()
     facts["head"] = .init(options.head.rawValue)
+    if !options.headShape.isLinear {
+      facts["head_layers"] = .init(options.headLayers)
+      facts["sentence_units"] = .init(options.sentenceUnits)
+    }
+    if options.head == .crf, !options.chainEnds { facts["chain_ends"] = .init(false) }
     facts["head_languages"] = .array(classifier.headLanguages.map { .init($0) })
     facts["labels"] = .array(data.labels.map { .array($0.labels.map { .init($0) }) })
-    facts["card"] = ["model": "A token classifier", "pipeline_tag": "token-classification"]
+    facts["card"] =
+      options.headShape.isLinear
+      ? ["model": "A token classifier", "pipeline_tag": "token-classification"]
+      : ["model": "A token classifier"]
     facts["window"] = [
       "max_length": .init(start.maxLength),
       "stride": .init(options.overlap(windowLength: start.maxLength)),
@@ -199,9 +214,11 @@ public struct TokenClassificationTask: TrainingTask {
     let labels =
       data.labels.count == 1 ? data.labels[0].labels : LabelSet(union: data.labels).labels
     let (start, encoder) = (start, classifier.configuration)
+    // What `transformers` can read of another head's model is its encoder.
+    let architecture = options.headShape.isLinear ? "ForTokenClassification" : "Model"
     return { (directory, type) throws(FileError) in
       try start.writeFiles(
-        into: directory, of: encoder, as: "ForTokenClassification", labels: labels, weights: type)
+        into: directory, of: encoder, as: architecture, labels: labels, weights: type)
     }
   }
 }

@@ -56,17 +56,6 @@ public struct ByteCRFNetwork: Network {
     return tokens * (word + sentence / 5)
   }
 
-  public func initialise(
-    _ parameters: inout ParameterSet, entries: [Int], tableRows: [Int32]?, seed: UInt64,
-    in workspace: Workspace
-  ) {
-    for entry in entries {
-      parameters.fillFirst(entry: entry, rows: nil, seed: seed, in: workspace)
-    }
-    wordStack.openGates(&parameters, entries: entries)
-    sentenceStack.openGates(&parameters, entries: entries)
-  }
-
   /// The vector of each word, `[W, layers × 2 × word units]`.
   private func vectors(
     _ batch: UnitBatch, _ units: RowSpace, _ words: RowSpace, on tape: Tape

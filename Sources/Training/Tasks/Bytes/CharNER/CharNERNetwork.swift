@@ -51,16 +51,6 @@ public struct CharNERNetwork: Network {
     tokens * (2 * 7 * shape.layerUnits * shape.layers + 2 * shape.embeddingSize)
   }
 
-  public func initialise(
-    _ parameters: inout ParameterSet, entries: [Int], tableRows: [Int32]?, seed: UInt64,
-    in workspace: Workspace
-  ) {
-    for entry in entries {
-      parameters.fillFirst(entry: entry, rows: nil, seed: seed, in: workspace)
-    }
-    stack.openGates(&parameters, entries: entries)
-  }
-
   /// The score of each type for each byte, `[U, types]`.
   func logits(_ batch: UnitBatch, bySegment: Bool, on tape: Tape) -> Tensor {
     let (units, _, items) = batch.spaces(bySegment: bySegment)

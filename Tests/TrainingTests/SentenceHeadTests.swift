@@ -1,0 +1,95 @@
+import Collectives
+import Commands
+import Configuration
+import Corpus
+import Files
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+import Training
+
+/// Token classification with an LSTM over the words of a sentence, from several layers of the encoder.
+@Suite struct SentenceHeadTests {
+  private static let settings = ["head=crf", "head_layers=2", "sentence_units=8", "chain_ends=false"]
+
+  @Test(arguments: [
+    settings, settings + ["labels=per-language"], settings + ["head=softmax", "bf16=true"],
+    ["head_layers=3"],
+  ])
+  func weightsHaveTheSameBitsForAnyRanksThreadsAndPasses(overrides: [String]) throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    var hashes: Set<String> = []
+    for (ranks, threads, budget) in [
+      (1, 1, 100_000), (1, 3, 300), (2, 1, 100_000), (3, 2, 300), (8, 1, 100_000),
+    ] {
+      let configuration = try small.configuration(
+        "run-\(ranks)-\(threads)-\(budget)",
+        overrides + [
+          "full_determinism=true", "max_steps=8", "shard_optimizer=\(ranks > 2)",
+          "max_tokens_per_pass=\(budget)",
+        ])
+      let results = try ThreadGroup.run(ranks: ranks) { communicator in
+        try SmallRun.execute(configuration, over: communicator, threads: threads)
+      }
+      for result in results { hashes.insert(try #require(result?.first).weightHash) }
+    }
+    #expect(hashes.count == 1)
+  }
+
+  @Test func aCheckpointGivesTheScoresOfItsRun() throws {
+    let small = try SmallRun()
+    defer { small.remove() }
+    let result = try #require(
+      try SmallRun.execute(
+        try small.configuration(
+          "out", Self.settings + ["max_steps=120", "learning_rate=3.0e-3"]))?.first)
+    let score = try #require(result.test.first { $0.language == "ru" })
+    #expect(score["f1"] > 0.2, "\(score.values)")
+    let predictor = try StoredCheckpoint(directory: small.folder + "/out/train/model")
+      .predictor(standardTasks)
+    let workspace = Workspace(kernels: try KernelTable.chosen(), threadCount: 2)
+    defer { workspace.stop() }
+    let evaluation = try predictor.evaluate(
+      small.folder + "/sample/ru.test.conll", columns: ColumnChoice(), language: nil,
+      mode: "default", in: workspace)
+    let report = try JSONDecoder().decode(SpanReport.self, from: Data(evaluation.json.utf8))
+    #expect(report.overallF1 == score["f1"])
+  }
+
+  /// A stranger's manifest is a line, whatever it says of the head.
+  @Test(arguments: [
+    ("head_layers", "99"), ("head_layers", "1e9"), ("head_layers", "9"), ("head_layers", "1"),
+    ("sentence_units", "-1"), ("sentence_units", "16"), ("sentence_units", "0"),
+  ])
+  func aWrongManifestIsALine(field: String, value: String) throws {
+    let small = try SmallRun(sentences: 12)
+    defer { small.remove() }
+    _ = try SmallRun.execute(try small.configuration("out", Self.settings + ["max_steps=2"]))
+    let model = small.folder + "/out/train/model"
+    let manifest = try String(contentsOfFile: model + "/isogloss.json", encoding: .utf8)
+    let changed = manifest.replacing(
+      try Regex("\"\(field)\"( *: *)[0-9]+"), with: "\"\(field)\": \(value)")
+    #expect(changed != manifest)
+    try changed.write(toFile: model + "/isogloss.json", atomically: true, encoding: .utf8)
+    #expect {
+      _ = try StoredCheckpoint(directory: model).predictor(standardTasks)
+    } throws: { error in
+      let line = "\(error)"
+      return !line.contains("\n")
+        && (line.contains(field) || line.contains("lstm") || line.contains("classifier"))
+    }
+  }
+
+  @Test func moreLayersThanTheEncoderHasAreALine() throws {
+    let small = try SmallRun(sentences: 12)
+    defer { small.remove() }
+    #expect {
+      _ = try SmallRun.execute(
+        try small.configuration("out", ["head_layers=50", "max_steps=2"]))
+    } throws: { error in
+      "\(error)".contains("head_layers: 50") && !"\(error)".contains("\n")
+    }
+  }
+}
