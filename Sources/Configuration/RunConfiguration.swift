@@ -267,6 +267,8 @@ public struct TrainingConfiguration: Sendable, Equatable, Encodable {
     case ratio(share: Double)
   }
 
+  public enum OptimiserKind: String, Sendable, Encodable, CaseIterable { case adamw, sgd }
+
   public enum Schedule: String, Sendable, Encodable, CaseIterable {
     case linear, cosine, constant
     case constantWithWarmup = "constant_with_warmup"
@@ -306,6 +308,7 @@ public struct TrainingConfiguration: Sendable, Equatable, Encodable {
   public var duration = Duration.epochs(count: 3)
   /// The exponent of language sampling: shares are sizes to this power. 1 natural, 0 equal.
   public var samplingAlpha = 1.0
+  public var optim = OptimiserKind.adamw
   /// The peak.
   public var learningRate = 5e-5
   /// The head's peak; nil for `learningRate`.
@@ -370,6 +373,7 @@ extension Precision: ConfigChoice {}
 extension EncoderFamily: ConfigChoice {}
 extension Initializer: ConfigChoice {}
 extension RunConfiguration.PreemptionSignal: ConfigChoice {}
+extension TrainingConfiguration.OptimiserKind: ConfigChoice {}
 extension TrainingConfiguration.Schedule: ConfigChoice {}
 extension TrainingConfiguration.DecayedParameters: ConfigChoice {}
 extension TrainingConfiguration.EmbeddingDecay: ConfigChoice {}

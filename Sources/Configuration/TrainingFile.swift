@@ -8,6 +8,7 @@ struct TrainingFile: ConfigRecord {
   var numTrainEpochs: Placed<Double>?
   var maxSteps: Placed<Int>?
   var samplingAlpha: Placed<Double>?
+  var optim: Placed<TrainingConfiguration.OptimiserKind>?
   var learningRate: Placed<Double>?
   var headLearningRate: Placed<Double>?
   var layerLearningRateDecay: Placed<Double>?
@@ -82,6 +83,9 @@ struct TrainingFile: ConfigRecord {
 
   private static let optimizerFields: [Field<TrainingFile, TrainingConfiguration>] = [
     Field(
+      "optim", \.optim, into: \.optim, otherNames: ["optimizer"],
+      "adamw, or sgd: plain gradient descent, without momentum."),
+    Field(
       "learning_rate", \.learningRate, .above(0), into: \.learningRate, otherNames: ["lr"],
       "Peak learning rate."),
     Field(
@@ -103,7 +107,7 @@ struct TrainingFile: ConfigRecord {
       otherNames: ["warmup_proportion"], "The same as a share of all steps."),
     Field(
       "weight_decay", \.weightDecay, .atLeast(0), into: \.weightDecay,
-      "AdamW's weight decay, apart from the gradient."),
+      "Weight decay: apart from the gradient with adamw, added to it with sgd."),
     Field(
       "weight_decay_on", \.weightDecayOn, into: \.weightDecayOn,
       "What decays; matrices spares biases and LayerNorm."),

@@ -443,11 +443,15 @@ private struct StoredUpdates: Decodable {
 extension Optimiser {
   /// The optimiser and the clipping that a config asks for.
   public init(_ training: TrainingConfiguration) {
-    self.init(
-      .adamW(
+    let algorithm: Algorithm
+    switch training.optim {
+    case .adamw:
+      algorithm = .adamW(
         AdamW(
           beta1: training.adamBeta1, beta2: training.adamBeta2, epsilon: training.adamEpsilon,
-          tableDecay: training.embeddingWeightDecay == .dense ? .dense : .touched)),
-      maxNorm: training.maxGradNorm)
+          tableDecay: training.embeddingWeightDecay == .dense ? .dense : .touched))
+    case .sgd: algorithm = .sgd(SGD())
+    }
+    self.init(algorithm, maxNorm: training.maxGradNorm)
   }
 }
