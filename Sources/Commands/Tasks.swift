@@ -6,5 +6,6 @@ public let standardTasks: [any RunTask.Type] = [
   MaskedLMTask.self,
   ByteCRFTask.self,
   CharNERTask.self,
+  ByteToSpanTask.self,
   PredictTask.self,
 ]

@@ -16,26 +16,29 @@ public struct RecurrentStack: Sendable {
   ///
   /// - Parameters:
   ///   - name: What its parameters' names begin with.
+  ///   - first: The first value of the matrices, where it is another one.
   ///   - depth: Of its first layer.
   ///   - group: The part of the model that it belongs to.
   public init(
     _ name: String, inputs: Int, units: Int, layers count: Int, isBidirectional: Bool,
-    depth: Int, group: ParameterGroup = .encoder, in layout: inout ParameterLayout
+    first: FirstValue? = nil, depth: Int, group: ParameterGroup = .encoder,
+    in layout: inout ParameterLayout
   ) {
     self.units = units
     var inputs = inputs
     var layers: [[LSTMParameters]] = []
     for layer in 0..<count {
-      let bound = (6 / Float(inputs + units + 4 * units)).squareRoot()
+      let first =
+        first ?? .uniform(bound: (6 / Float(inputs + units + 4 * units)).squareRoot())
       layers.append(
         layout.at(depth: depth + layer, group: group) { layout in
           (isBidirectional ? ["", "_reverse"] : [""]).map { direction in
             let place = "l\(layer)\(direction)"
             return LSTMParameters(
               input: layout.add(
-                "\(name).weight_ih_\(place)", 4 * units, inputs, first: .uniform(bound: bound)),
+                "\(name).weight_ih_\(place)", 4 * units, inputs, first: first),
               hidden: layout.add(
-                "\(name).weight_hh_\(place)", 4 * units, units, first: .uniform(bound: bound)),
+                "\(name).weight_hh_\(place)", 4 * units, units, first: first),
               bias: layout.add(
                 "\(name).bias_\(place)", 4 * units, first: .ones(at: units..<2 * units)))
           }
@@ -54,16 +57,21 @@ public struct RecurrentStack: Sendable {
   ///   - x: Shape `[T, inputs]`.
   ///   - sequenceBounds: Row bounds of the sequences.
   ///   - sequences: Their space, a row each.
-  ///   - dropouts: Of the inputs of each layer, drawn for each row and column.
+  ///   - before: The states and the cells of every layer before the first step, `[S, D·H]`; nil for 0.
+  ///   - dropout: Of the inputs of every layer, drawn for each row and column.
+  ///   - inputDropout: Of `x`, where it is another.
   public func callAsFunction(
-    _ x: Tensor, sequenceBounds: [Int], in sequences: RowSpace, dropouts: [Float], on tape: Tape
+    _ x: Tensor, sequenceBounds: [Int], in sequences: RowSpace,
+    from before: [(states: Tensor, cells: Tensor)]? = nil, dropout: Float,
+    inputDropout: Float? = nil, on tape: Tape
   ) -> [LSTMStates] {
-    precondition(dropouts.count == layers.count, "a dropout for each layer")
+    precondition((before?.count ?? layers.count) == layers.count, "states of other layers")
     var below = x
-    return zip(layers, dropouts).map { directions, dropout in
+    return layers.enumerated().map { layer, directions in
+      let rate = layer == 0 ? inputDropout ?? dropout : dropout
       let states = tape.lstm(
-        tape.dropout(below, rate: dropout), directions, sequenceBounds: sequenceBounds,
-        in: sequences)
+        tape.dropout(below, rate: rate), directions, sequenceBounds: sequenceBounds,
+        in: sequences, initial: before?[layer])
       below = states.all  // [T, D·H]
       return states
     }

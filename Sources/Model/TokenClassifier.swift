@@ -153,7 +153,7 @@ public struct TokenClassifier: EncoderNetwork {
       let x = tape.beside(states.map { tape.gather($0, rows: words.tokens, as: words.space) })
       if sentenceStacks.isEmpty { return tape.dropout(x, rate: rate) }
       let sentence = sentenceStacks[head](
-        x, sequenceBounds: words.sentenceBounds, in: words.sentences, dropouts: [rate], on: tape)
+        x, sequenceBounds: words.sentenceBounds, in: words.sentences, dropout: rate, on: tape)
       return tape.dropout(sentence[0].all, rate: rate)  // [words, 2 × sentence units]
     }
   }

@@ -63,7 +63,7 @@ public struct ByteCRFNetwork: Network {
     let x = tape.embed([(embedding, batch.units)], in: units)  // [U, embedding size]
     let states = wordStack(
       x, sequenceBounds: batch.wordBounds, in: words,
-      dropouts: [Float](repeating: Float(shape.dropout), count: shape.wordLayers), on: tape)
+      dropout: Float(shape.dropout), on: tape)
     return tape.beside(states.map(\.last))
   }
 
@@ -84,7 +84,7 @@ public struct ByteCRFNetwork: Network {
     }
     let sentence = sentenceStack(
       vectors, sequenceBounds: batch.itemBounds, in: items,
-      dropouts: [Float](repeating: dropout, count: shape.sentenceLayers), on: tape)
+      dropout: dropout, on: tape)
     let states = sentence[sentence.count - 1].all  // [W, 2 × sentence units]
     return head.logits(tape.dropout(states, rate: dropout), on: tape)
   }

@@ -58,7 +58,7 @@ public struct CharNERNetwork: Network {
       tape.embed([(embedding, batch.units)], in: units), rate: Float(shape.byteDropout))
     let states = stack(
       x, sequenceBounds: batch.itemUnitBounds, in: items,
-      dropouts: [0] + [Float](repeating: Float(shape.dropout), count: shape.layers - 1), on: tape)
+      dropout: Float(shape.dropout), inputDropout: 0, on: tape)
     let last = states[states.count - 1].all  // [U, 2 × layer units]
     return head.logits(tape.dropout(last, rate: Float(shape.lastDropout)), on: tape)
   }
