@@ -1,3 +1,4 @@
+public import Determinism
 public import Tensors
 
 /// How labels are scored over the words of a sentence.
@@ -92,6 +93,16 @@ public struct TokenHead: Sendable {
         return Int32(best)
       }
     }
+  }
+}
+
+extension TokenHead {
+  /// Labels drawn with the probability that the logits give them: those of a sentence together under a chain, those of a
+  /// word by themselves under softmax. The order is that of the words.
+  public func sampledLabels(
+    _ logits: Tensor, sentenceBounds: [Int], using random: inout RandomStream, on tape: Tape
+  ) -> [Int32] {
+    tape.sampledLabels(logits, sentenceBounds: sentenceBounds, chain, using: &random)
   }
 }
 

@@ -48,6 +48,73 @@ import Testing
     }
   }
 
+  /// Frequencies of 20,000 samples against the enumerated probabilities, by Pearson's chi-square over the labellings that
+  /// are expected five times or more, the others together; 4.5 deviations above its mean is one in 300,000.
+  @Test(arguments: sizes) func samplesHaveTheEnumeratedFrequencies(size: Size) {
+    let chain = chain(size, seed: 1)
+    let all = labellings(size)
+    let total = chain.logPartition
+    let draws = 20_000
+    var random = RandomStream(seed: 3, ["samples", .number(size.labels), .number(size.words)])
+    var counts: [[Int]: Int] = [:]
+    for _ in 0..<draws { counts[chain.sample(using: &random), default: 0] += 1 }
+    var rest = (wanted: 0.0, found: 0.0)
+    var cells: [(wanted: Double, found: Double)] = []
+    for labels in all {
+      let wanted = Double(draws) * exp(chain.score(labels) - total)
+      let found = Double(counts[labels] ?? 0)
+      if wanted >= 5 {
+        cells.append((wanted, found))
+      } else {
+        rest = (rest.wanted + wanted, rest.found + found)
+      }
+    }
+    if rest.wanted >= 5 { cells.append(rest) }
+    let square = cells.reduce(0) {
+      $0 + ($1.found - $1.wanted) * ($1.found - $1.wanted) / $1.wanted
+    }
+    let freedom = Double(cells.count - 1)
+    #expect(square <= freedom + 4.5 * (2 * freedom).squareRoot(), "\(square) of \(freedom)")
+    #expect(counts.values.reduce(0, +) == draws)
+  }
+
+  /// The mean of the slope of log p over samples is 0: of the emissions it is the frequency of a label less its
+  /// probability, of the transitions that of a pair.
+  @Test(arguments: sizes) func theMeanSlopeOfSamplesIsZero(size: Size) {
+    let chain = chain(size, seed: 2)
+    let expected = chain.marginals()
+    let draws = 20_000
+    var words = expected.words.map { -$0 }
+    var pairs = expected.pairs.map { -$0 }
+    var random = RandomStream(seed: 4, ["slopes", .number(size.labels), .number(size.words)])
+    for _ in 0..<draws {
+      let labels = chain.sample(using: &random)
+      for (word, label) in labels.enumerated() {
+        words[word * size.labels + label] += 1 / Double(draws)
+        if word > 0 { pairs[labels[word - 1] * size.labels + label] += 1 / Double(draws) }
+      }
+    }
+    // A frequency's deviation is at most 0.5 / √draws, and that of a sum over words at most their number times it.
+    let bound = 5 * 0.5 / Double(draws).squareRoot()
+    #expect(words.allSatisfy { abs($0) < bound })
+    #expect(pairs.allSatisfy { abs($0) < bound * Double(size.words) })
+  }
+
+  /// Without a chain the labels of a word are drawn by themselves, and the same stream gives the same labels.
+  @Test func wordsWithoutAChainAreDrawnAlone() {
+    let workspace = Workspace(kernels: .forTests, threadCount: 1)
+    defer { workspace.stop() }
+    let tape = Tape(workspace: workspace, parameters: ParameterSet(layout: ParameterLayout()))
+    let far: Float = 60
+    let logits = tape.constant(
+      [0, far, 0, far, 0, 0, 0, 0, far], in: RowSpace(segmentBounds: [0, 3]), columns: 3)
+    for seed in 0..<20 {
+      var random = RandomStream(seed: UInt64(seed), ["words"])
+      #expect(
+        tape.sampledLabels(logits, sentenceBounds: [0, 2, 2, 3], nil, using: &random) == [1, 0, 2])
+    }
+  }
+
   @Test func lossAndGradientsFollowTheFiniteDifferences() {
     // Three sentences in two segments; the second has a word that is not scored.
     let bounds = [0, 1, 5, 8]

@@ -1,3 +1,4 @@
+public import Determinism
 import Glibc
 
 /// The parameters of a linear-chain CRF over `transitions.rows` labels.
@@ -152,6 +153,39 @@ public struct LabelChain: Sendable {
     return labels.reversed()
   }
 
+  /// A labelling drawn with its probability, `exp(score − log Z)`, a label a word.
+  ///
+  /// The last label is drawn from the log-sums of all beginnings, then each label before one that is known from
+  /// `alpha[t, label] + transitions[label, next]`: no chain of samples that would have to mix. Takes one number of the
+  /// stream for each word. Cost: that of the forward pass.
+  public func sample(using random: inout RandomStream) -> [Int] {
+    let alpha = forward()
+    var labels = [Int](repeating: 0, count: wordCount)
+    var scores = (0..<labelCount).map { alpha[(wordCount - 1) * labelCount + $0] + end[$0] }
+    for word in stride(from: wordCount - 1, through: 0, by: -1) {
+      labels[word] = draw(scores, at: random.unit())
+      if word == 0 { break }
+      for label in 0..<labelCount {
+        scores[label] =
+          alpha[(word - 1) * labelCount + label] + transitions[label * labelCount + labels[word]]
+      }
+    }
+    return labels
+  }
+
+  /// The label at a share of the sum of the exponentials of scores; `share` is in `[0, 1)`.
+  private func draw(_ scores: [Double], at share: Double) -> Int {
+    let largest = scores.max() ?? 0
+    let powers = scores.map { exp($0 - largest) }
+    var rest = share * powers.reduce(0, +)
+    for (label, power) in powers.enumerated() {
+      rest -= power
+      if rest < 0 { return label }
+    }
+    // Roundings left a rest: the last label that can be drawn.
+    return powers.lastIndex { $0 > 0 } ?? 0
+  }
+
   private func logSumExp(_ values: [Double]) -> Double {
     let largest = values.max() ?? -.infinity
     if !largest.isFinite { return largest }
@@ -256,15 +290,30 @@ extension Tape {
     return labels
   }
 
-  private func chain(_ emissions: Tensor, rows: [Int], _ crf: CRFParameters) -> LabelChain {
+  /// Labels of each sentence drawn with their probability, one a word; those of a word by themselves where there is no chain.
+  public func sampledLabels(
+    _ emissions: Tensor, sentenceBounds: [Int], _ crf: CRFParameters?,
+    using random: inout RandomStream
+  ) -> [Int32] {
+    var labels: [Int32] = []
+    for sentence in 0..<sentenceBounds.count - 1 {
+      let rows = Array(sentenceBounds[sentence]..<sentenceBounds[sentence + 1])
+      if rows.isEmpty { continue }
+      labels += chain(emissions, rows: rows, crf).sample(using: &random).map(Int32.init)
+    }
+    return labels
+  }
+
+  /// - Parameter crf: Nil for words whose labels do not depend on each other.
+  private func chain(_ emissions: Tensor, rows: [Int], _ crf: CRFParameters?) -> LabelChain {
     let labels = emissions.columns
     return LabelChain(
       labelCount: labels,
       emissions: rows.flatMap { row in
         (0..<labels).map { unsafe Double(emissions.base[row * labels + $0]) }
       },
-      start: values(crf.start, labels), end: values(crf.end, labels),
-      transitions: values(crf.transitions, labels * labels))
+      start: values(crf?.start, labels), end: values(crf?.end, labels),
+      transitions: values(crf?.transitions, labels * labels))
   }
 
   private func values(_ parameter: Parameter?, _ count: Int) -> [Double] {
