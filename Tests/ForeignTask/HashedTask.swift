@@ -187,7 +187,7 @@ struct HashedTask: TrainingTask {
 private struct LoadedHashes: Predictor {
   private let names: [String]
   private let network: HashedNetwork
-  private let model: TrainedModel
+  var model: TrainedModel
 
   init(_ checkpoint: StoredCheckpoint) throws {
     let path = checkpoint.directory + "/config.json"
@@ -206,8 +206,6 @@ private struct LoadedHashes: Predictor {
     _ = try model.readWeights(directory: checkpoint.directory, needsHeads: true)
     self.model = model
   }
-
-  func confirmUnwritten() throws(FileError) { try model.confirmUnwritten() }
 
   func labels(of language: String?) -> [String] { names }
 

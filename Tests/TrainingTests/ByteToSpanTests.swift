@@ -5,6 +5,7 @@ import Corpus
 import Determinism
 import Files
 import Foundation
+import Model
 import Tensors
 import TestSupport
 import Testing

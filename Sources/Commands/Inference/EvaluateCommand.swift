@@ -19,11 +19,8 @@ enum EvaluateCommand {
         Option("data", value: "FILE", takesMany: true, "CoNLL or JSON-lines files with tags."),
         Option("language", value: "CODE", "Whose head to use, if the model has one a language."),
         Option("mode", value: "default|strict|conlleval", default: "default", "Whose rules count."),
-        Option("token-column", value: "N", default: "0", "Column of the token in CoNLL files."),
-        Option("tag-column", value: "N", default: "-1", "Column of the tag; −1 is the last."),
-        .precision,
-        Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
-        .tableForm,
+      ] + Columns.options + [
+        .precision, .threads, .tableForm,
         Option("json", "Prints one JSON object a file on standard output."),
       ]
     ) { try run($0, tasks) }
@@ -61,6 +58,11 @@ enum EvaluateCommand {
 
 /// The columns that a command line chooses.
 enum Columns {
+  static let options = [
+    Option("token-column", value: "N", default: "0", "Column of the token in CoNLL files."),
+    Option("tag-column", value: "N", default: "-1", "Column of the tag; −1 is the last."),
+  ]
+
   static func choice(_ arguments: ParsedArguments) throws -> ColumnChoice {
     ColumnChoice(
       token: try arguments.integer("token-column", in: -1000...1000) ?? 0,

@@ -24,7 +24,7 @@ enum PredictCommand {
         Option("language", value: "CODE", "Whose head to use, if the model has one a language."),
         Option("token-column", value: "N", default: "0", "Column of the token in CoNLL files."),
         .precision,
-        Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
+        .threads,
       ]
     ) { try run($0, tasks) }
   }

@@ -7,10 +7,7 @@ extension Command {
   init(_ task: TaskCommand) {
     self.init(
       task.name, task.summary, positionals: task.positionals,
-      options: task.options + [
-        .precision,
-        Option("threads", value: "N", default: "ISOGLOSS_THREADS, or all cores", "Threads."),
-      ], notes: task.notes
+      options: task.options + [.precision, .threads], notes: task.notes
     ) { arguments in
       let workspace = try Workspace.chosen(by: arguments)
       defer { workspace.stop() }

@@ -9,6 +9,11 @@ extension Option {
   static let precision = Option(
     "precision", value: "fp32|bf16", default: "fp32",
     "Of the factors of products; bf16 where the processor multiplies it, else fp32.")
+
+  /// The option `--threads`, which ``ParsedArguments/threads()`` reads.
+  static let threads = Option(
+    "threads", value: "N", default: "ISOGLOSS_THREADS, or 1 under a launcher, else all cores",
+    "Threads of each rank.")
 }
 
 extension ParsedArguments {

@@ -66,12 +66,22 @@ public protocol Predictor: Sendable {
     _ file: String, columns: ColumnChoice, language: String?, mode: String, in workspace: Workspace
   ) throws -> Evaluation
 
-  /// - Throws: ``FileError`` if somebody has written to the checkpoint since it was read: what it gave since then
-  ///   would be of other weights.
-  func confirmUnwritten() throws(FileError)
+  /// Its network and its weights. A copy that is given other weights labels by those.
+  var model: TrainedModel { get set }
+
+  /// Draws labels of sentences from what the model makes of them; nil if it gives labels no probability. By default nil.
+  ///
+  /// - Throws: ``RunError`` as ``labels(of:)`` does.
+  func sampler(of sentences: [Sentence], language: String?) throws -> (any LabelSampler)?
 }
 
 extension Predictor {
+  /// - Throws: ``FileError`` if somebody has written to the checkpoint since it was read: what it gave since then
+  ///   would be of other weights.
+  public func confirmUnwritten() throws(FileError) { try model.confirmUnwritten() }
+
+  public func sampler(of sentences: [Sentence], language: String?) -> (any LabelSampler)? { nil }
+
   /// The predictions of sentences, in their order.
   public func predictions(
     of sentences: [Sentence], language: String?, scores: PredictedScores, in workspace: Workspace
@@ -118,7 +128,7 @@ public struct Evaluation: Sendable {
 public struct LoadedModel<N: EncoderNetwork>: Sendable {
   public let path: String
   public let network: N
-  public let model: TrainedModel
+  public var model: TrainedModel
   public let tokenizer: any Tokenizer
 
   /// Reads weights and tokenizer.
@@ -145,6 +155,4 @@ public struct LoadedModel<N: EncoderNetwork>: Sendable {
           + "\(encoder.vocabularySize) rows; they do not belong together")
     }
   }
-
-  public func confirmUnwritten() throws(FileError) { try model.confirmUnwritten() }
 }

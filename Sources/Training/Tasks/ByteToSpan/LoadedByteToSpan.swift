@@ -7,7 +7,7 @@ import Tensors
 struct LoadedByteToSpan: Predictor {
   private let shape: ByteToSpanShape
   let method: ByteToSpanMethod
-  private let model: TrainedModel
+  var model: TrainedModel
 
   /// - Throws: ``FileError`` where the directory holds no Byte-to-Span, or other weights than its `config.json` says.
   init(_ checkpoint: StoredCheckpoint) throws {
@@ -22,8 +22,6 @@ struct LoadedByteToSpan: Predictor {
   var vocabulary: SpanVocabulary { method.network.vocabulary }
   var stride: Int { shape.options.testStride }
   var parameters: ParameterSet { model.parameters }
-
-  func confirmUnwritten() throws(FileError) { try model.confirmUnwritten() }
 
   func labels(of language: String?) -> [String] { vocabulary.labels.labels }
 

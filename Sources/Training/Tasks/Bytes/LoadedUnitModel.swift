@@ -1,6 +1,7 @@
 import Collectives
 import Configuration
 import Corpus
+import Determinism
 import Files
 import Model
 import Tensors
@@ -11,7 +12,7 @@ struct LoadedUnitModel<Unit: UnitModel>: Predictor {
   private let vocabulary: UnitVocabulary
   private let labels: LabelSet
   private let unit: Unit
-  private let model: TrainedModel
+  var model: TrainedModel
 
   /// - Throws: ``FileError`` where the directory holds no such model, or other weights than its `config.json` says.
   init(_ checkpoint: StoredCheckpoint) throws {
@@ -24,8 +25,6 @@ struct LoadedUnitModel<Unit: UnitModel>: Predictor {
     _ = try model.readWeights(directory: checkpoint.directory, needsHeads: true)
     self.model = model
   }
-
-  func confirmUnwritten() throws(FileError) { try model.confirmUnwritten() }
 
   func labels(of language: String?) -> [String] { labels.labels }
 
@@ -59,6 +58,11 @@ struct LoadedUnitModel<Unit: UnitModel>: Predictor {
     }
   }
 
+  func sampler(of sentences: [Sentence], language: String?) throws -> (any LabelSampler)? {
+    guard let unit = unit as? any SampledUnitModel else { return nil }
+    return UnitSampler(unit: unit, corpus: try corpus(sentences, labels: nil))
+  }
+
   func evaluate(
     _ file: String, columns: ColumnChoice, language: String?, mode name: String,
     in workspace: Workspace
@@ -75,5 +79,15 @@ struct LoadedUnitModel<Unit: UnitModel>: Predictor {
         predicted: found.map { $0.map { labels.labels[Int($0)] } }, mode: mode)
     }
     return TagScores.evaluation(counts, mode: mode, file: file, language: language)
+  }
+}
+
+/// Draws labels of the sentences of a corpus.
+private struct UnitSampler: LabelSampler {
+  let unit: any SampledUnitModel
+  let corpus: UnitCorpus
+
+  func recordSample(ofSentence sentence: Int, using random: inout RandomStream, on tape: Tape) {
+    unit.recordSample(UnitBatch(sentences: [sentence], of: corpus), using: &random, on: tape)
   }
 }

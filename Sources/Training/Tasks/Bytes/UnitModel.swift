@@ -1,5 +1,6 @@
 public import Configuration
 public import Corpus
+import Determinism
 public import Model
 public import Tensors
 
@@ -41,6 +42,12 @@ extension UnitModel {
   public static var separator: Int32? { nil }
 
   public static func labels(trainedOn found: LabelSet) throws(RunError) -> LabelSet { found }
+}
+
+/// A model that gives labellings a probability.
+protocol SampledUnitModel: UnitModel {
+  /// Records the loss of labels that are drawn from what the model makes of the batch.
+  func recordSample(_ batch: UnitBatch, using random: inout RandomStream, on tape: Tape)
 }
 
 /// What words are cut into.

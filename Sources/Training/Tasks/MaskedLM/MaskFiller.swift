@@ -37,7 +37,7 @@ struct MaskFiller {
   }
 
   /// Checks that nobody has written to the checkpoint since it was read.
-  func confirmUnwritten() throws(FileError) { try loaded.confirmUnwritten() }
+  func confirmUnwritten() throws(FileError) { try loaded.model.confirmUnwritten() }
 
   /// The likeliest tokens for each mask in a text, best first.
   ///

@@ -1,6 +1,7 @@
 import Checkpoints
 import Collectives
 import Corpus
+import Determinism
 import Files
 import Foundation
 import Model
@@ -8,7 +9,7 @@ import Tensors
 
 /// A token classifier read from a directory, ready to label sentences.
 struct LoadedTagger: Predictor {
-  private let loaded: LoadedModel<TokenClassifier>
+  private var loaded: LoadedModel<TokenClassifier>
   private let facts: Facts
   /// How long sentences are cut.
   private let window: WindowShape
@@ -34,7 +35,10 @@ struct LoadedTagger: Predictor {
     window = facts.window(longest: loaded.network.configuration.longestSequence)
   }
 
-  func confirmUnwritten() throws(FileError) { try loaded.confirmUnwritten() }
+  var model: TrainedModel {
+    get { loaded.model }
+    set { loaded.model = newValue }
+  }
 
   func labels(of language: String?) throws -> [String] {
     facts.labels[try head(of: language)].labels
@@ -79,6 +83,13 @@ struct LoadedTagger: Predictor {
           tags: found.map { labels[Int($0)] },
           scores: rows.flatMap { scores == .probabilities ? Self.softmax($0) : $0 }))
     }
+  }
+
+  func sampler(of sentences: [Sentence], language: String?) throws -> (any LabelSampler)? {
+    let split = try Split(sentences, labels: nil, tokenizer: loaded.tokenizer, shape: window)
+    return SplitSampler(
+      method: TokenClassification(
+        model: loaded.network, headOfLanguage: [try head(of: language)]), split: split)
   }
 
   private static func softmax(_ logits: [Float]) -> [Float] {
@@ -177,5 +188,16 @@ struct LoadedTagger: Predictor {
     private static func areLabels(_ names: [String]) -> Bool {
       !names.isEmpty && Set(names).count == names.count && !names.contains("")
     }
+  }
+}
+
+/// Draws labels of the sentences of a split.
+private struct SplitSampler: LabelSampler {
+  let method: TokenClassification
+  let split: Split
+
+  func recordSample(ofSentence sentence: Int, using random: inout RandomStream, on tape: Tape) {
+    method.recordSample(
+      PackedBatch(sentences: [sentence], language: 0, of: split), using: &random, on: tape)
   }
 }

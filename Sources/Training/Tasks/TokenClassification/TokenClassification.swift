@@ -1,4 +1,5 @@
 public import Corpus
+import Determinism
 public import Model
 public import Tensors
 
@@ -45,6 +46,18 @@ public struct TokenClassification: TrainingMethod {
       model.heads[head].loss(
         logits, targets: words.targets, sentenceBounds: words.sentenceBounds,
         labelSmoothing: labelSmoothing, on: tape)
+    }
+  }
+
+  /// Records the loss of labels that are drawn from what the model makes of the batch.
+  func recordSample(_ batch: PackedBatch, using random: inout RandomStream, on tape: Tape) {
+    let (states, words) = wordStates(batch, bySegment: false, on: tape)
+    for (head, words) in words.enumerated() where !words.indices.isEmpty {
+      let logits = model.heads[head].logits(states[head], on: tape)
+      let labels = model.heads[head].sampledLabels(
+        logits, sentenceBounds: words.sentenceBounds, using: &random, on: tape)
+      model.heads[head].loss(
+        logits, targets: labels, sentenceBounds: words.sentenceBounds, labelSmoothing: 0, on: tape)
     }
   }
 

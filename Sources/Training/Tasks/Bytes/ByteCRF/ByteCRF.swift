@@ -1,5 +1,6 @@
 public import Configuration
 public import Corpus
+import Determinism
 public import Model
 public import Tensors
 
@@ -7,7 +8,7 @@ public import Tensors
 ///
 /// Mueller, Andrews and Dredze, "Sources of Transfer in Multilingual Named Entity Recognition", ACL 2020. Defaults are the
 /// paper's. The loss is the negative log-likelihood of the labels of a sentence, a mean over sentences.
-public struct ByteCRF: UnitModel {
+public struct ByteCRF: SampledUnitModel {
   public static let schema = TaskSchema(
     name: "byte-crf", summary: "Labels for words from their bytes or characters: LSTMs and a CRF.",
     options: ByteCRFOptions.self, makes: [.model], metrics: [TagScores.metric], takes: [.train],
@@ -39,6 +40,14 @@ public struct ByteCRF: UnitModel {
     crf.head.loss(
       crf.logits(batch, bySegment: bySegment, on: tape), targets: batch.labels,
       sentenceBounds: batch.itemBounds, labelSmoothing: 0, on: tape)
+  }
+
+  func recordSample(_ batch: UnitBatch, using random: inout RandomStream, on tape: Tape) {
+    let logits = crf.logits(batch, bySegment: false, on: tape)
+    let labels = crf.head.sampledLabels(
+      logits, sentenceBounds: batch.itemBounds, using: &random, on: tape)
+    crf.head.loss(
+      logits, targets: labels, sentenceBounds: batch.itemBounds, labelSmoothing: 0, on: tape)
   }
 
   public func predict(
