@@ -20,7 +20,11 @@ public struct Program {
 
   /// The commands, in the order of the help. ``main()`` makes them after it has prepared the process.
   private var commands: CommandTree {
-    CommandTree(
+    let analyses = [
+      ErrorsCommand.command, SharedCommand.command, PruneCommand.command(tasks),
+      FisherCommand.command(tasks), OverlapCommand.command,
+    ]
+    return CommandTree(
       "isogloss",
       "Trains multilingual encoders, data-parallel over MPI ranks. --version prints its version.",
       commands: [
@@ -29,6 +33,7 @@ public struct Program {
         PredictCommand.command(tasks),
       ] + tasks.flatMap { $0.commands }.map(Command.init) + [
         CompareCommand.command, ReportCommand.command, ScoreCommand.command,
+      ] + analyses + [
         TokenizerTrainCommand.command,
         TokenizerCommand.encode,
         TokenizerCommand.compare, DataCommand.pack,

@@ -38,6 +38,7 @@ package enum RunReport {
     var sections = try ScoreSection.sections(systems, settings)
     for record in records { sections += RunSections(record, names: records.count > 1).sections }
     sections += ErrorSection.sections(systems)
+    sections += try AnalysisSection.sections(records)
     var parts: [HTML] = [.heading(1, title)]
     parts += records.flatMap(\.notices).map { .paragraph($0) } + notes.map { .paragraph($0) }
     parts.append(.contents(sections.map(\.title)))

@@ -35,22 +35,7 @@ enum CompareCommand {
     settings.part = try arguments.choice("part", of: ["dev", "test"]) ?? "test"
     settings.rounds = try arguments.integer("rounds", in: 100...10_000_000) ?? settings.rounds
     settings.seed = UInt64(try arguments.integer("seed", in: 0...Int.max) ?? 1)
-    var systems: [ComparedSystem] = []
-    var names: [String?] = []
-    for path in arguments.positionals("SYSTEM") {
-      let found = try ComparedSystem.read(path, part: settings.part)
-      for var system in found {
-        if found.count == 1, let other = systems.firstIndex(where: { $0.name == system.name }) {
-          // Both have the names by which they were called.
-          if let own = names[other] { systems[other].name = own }
-          system.name = path
-        } else if systems.contains(where: { $0.name == system.name }) {
-          system.name = "\(path) \(system.name)"
-        }
-        systems.append(system)
-        names.append(found.count == 1 ? path : nil)
-      }
-    }
+    let systems = try systems(arguments.positionals("SYSTEM"), part: settings.part)
     guard let first = systems.first else { return }
     // One alone has scores and intervals all the same.
     let comparisons =
@@ -65,5 +50,26 @@ enum CompareCommand {
     } else {
       print(comparisons.map { $0.text(as: form) }.joined(separator: "\n"), terminator: "")
     }
+  }
+
+  /// The systems that words of a command line name, in their order, each with a name of its own.
+  static func systems(_ paths: [String], part: String) throws(FileError) -> [ComparedSystem] {
+    var systems: [ComparedSystem] = []
+    var names: [String?] = []
+    for path in paths {
+      let found = try ComparedSystem.read(path, part: part)
+      for var system in found {
+        if found.count == 1, let other = systems.firstIndex(where: { $0.name == system.name }) {
+          // Both have the names by which they were called.
+          if let own = names[other] { systems[other].name = own }
+          system.name = path
+        } else if systems.contains(where: { $0.name == system.name }) {
+          system.name = "\(path) \(system.name)"
+        }
+        systems.append(system)
+        names.append(found.count == 1 ? path : nil)
+      }
+    }
+    return systems
   }
 }

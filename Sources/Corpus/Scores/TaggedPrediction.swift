@@ -45,3 +45,11 @@ package struct TaggedPrediction: Sendable {
     }
   }
 }
+
+extension Sentence {
+  /// The entities of its tags, as seqeval's default mode finds them; none where a tag is not one.
+  package var entities: [(type: String, words: ClosedRange<Int>)] {
+    let spans = (try? LenientSpans.spans([tags])) ?? []
+    return spans.map { (String(decoding: $0.type, as: UTF8.self), $0.tokens) }
+  }
+}
