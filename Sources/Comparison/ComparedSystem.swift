@@ -111,7 +111,9 @@ public struct ComparedSystem: Sendable {
       throw FileError(
         .missing, path,
         "there is no such file, directory, system or stage"
-          + (names.isEmpty ? "" : "; the systems of \(parent): \(names)"))
+          + (names.isEmpty
+            ? isRun ? "; \(parent) keeps no predictions of the part \(part)" : ""
+            : "; the systems of \(parent): \(names)"))
     }
     return [system]
   }

@@ -402,6 +402,55 @@ struct CommandLineTests {
     }
   }
 
+  /// From a trained model to pruning, Fisher diagonals and their overlap, alone and under a launcher.
+  @Test func aModelIsAnalysed() throws {
+    let small = try SmallRun(sentences: 40)
+    defer { small.remove() }
+    let config = small.folder + "/run.yaml"
+    try SmallRun.settings.write(toFile: config, atomically: true, encoding: .utf8)
+    let out = small.folder + "/out"
+    func run(_ words: [String], launcher: [String] = []) throws -> String {
+      let outcome = try Program.run(words, launcher: launcher)
+      #expect(outcome.code == 0, "\(words): \(outcome.error)")
+      return outcome.output
+    }
+    func lines(_ output: String) throws -> [[String: Any]] {
+      try output.split(separator: "\n").map {
+        try #require(
+          try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+      }
+    }
+    _ = try run(["train", config, "max_steps=3", "head=crf", "--out", out])
+    let model = out + "/train/model"
+    let files = ["en", "ru"].map { small.folder + "/sample/\($0).train.conll" }
+    let pruned = try lines(try run(["analyze", "prune", model, "--json", "--data"] + files))
+    #expect(pruned.count == 2 && pruned.allSatisfy { ($0["levels"] as? [Any])?.count == 11 })
+    func fisher(_ name: String, launcher: [String] = []) throws -> [Data?] {
+      let folder = small.folder + "/" + name
+      _ = try run(
+        ["analyze", "fisher", model, "--sentences", "4", "--samples", "3", "--out", folder]
+          + ["--data", "en=" + files[0], "ru=" + files[1]], launcher: launcher)
+      return ["en", "ru"].map {
+        FileManager.default.contents(atPath: "\(folder)/\($0).safetensors")
+      }
+    }
+    let alone = try fisher("alone")
+    #expect(alone[0] != nil && alone[0] != alone[1])
+    if Program.hasMPI {
+      #expect(try fisher("ranks", launcher: Program.mpirun(3)) == alone)
+    }
+    let overlap = try lines(
+      try run(
+        ["analyze", "overlap", "--json"]
+          + ["en", "ru"].map { small.folder + "/alone/\($0).safetensors" }))
+    #expect((overlap.first?["cells"] as? [Any])?.isEmpty == false)
+    for words in [["prune"], ["fisher", model], ["overlap"], ["errors"], ["shared", out]] {
+      #expect(try Program.run(["analyze"] + words).code == 64, "\(words)")
+    }
+    #expect(try run(["analyze", "errors", out]).contains("PER"))
+    #expect(try Program.run(["analyze", "errors", out + "/nothing"]).code == 66)
+  }
+
   @Test func tokenizersAreCompared() throws {
     let small = try SmallRun(sentences: 40)
     defer { small.remove() }
