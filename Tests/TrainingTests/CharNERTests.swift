@@ -1,4 +1,3 @@
-import Collectives
 import Commands
 import Configuration
 import Corpus
@@ -19,24 +18,12 @@ import Training
 
   @Test(arguments: [[], ["bf16=true"], ["layers=1", "byte_dropout=0.5"]])
   func weightsHaveTheSameBitsForAnyRanksThreadsAndPasses(overrides: [String]) throws {
-    let small = try SmallRun()
-    defer { small.remove() }
-    var hashes: Set<String> = []
-    for (ranks, threads, budget) in [
-      (1, 1, 100_000), (1, 3, 300), (2, 1, 100_000), (3, 2, 300), (8, 1, 100_000),
-    ] {
-      let configuration = try small.configuration(
-        "run-\(ranks)-\(threads)-\(budget)",
-        Self.settings + overrides + [
-          "full_determinism=true", "max_steps=12", "shard_optimizer=\(ranks > 2)",
-          "max_tokens_per_pass=\(budget)",
-        ])
-      let results = try ThreadGroup.run(ranks: ranks) { communicator in
-        try SmallRun.execute(configuration, over: communicator, threads: threads)
-      }
-      for result in results { hashes.insert(try #require(result?.first).weightHash) }
-    }
-    #expect(hashes.count == 1)
+    let ends = try SmallRun.countEnds(
+      Self.settings + overrides + ["max_steps=12"],
+      over: [
+        (1, 1, 100_000), (1, 3, 300), (2, 1, 100_000), (3, 2, 300), (8, 1, 100_000),
+      ])
+    #expect(ends == 1)
   }
 
   /// It learns a small corpus by heart, and the checkpoint gives what the run has seen.

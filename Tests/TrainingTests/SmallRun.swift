@@ -6,6 +6,7 @@ import Diagnostics
 import Foundation
 import Tensors
 import TestSupport
+import Testing
 import Tokenizers
 import Training
 
@@ -71,6 +72,35 @@ struct SmallRun {
     case .finished(let results): return results
     case .stopped: return nil
     }
+  }
+
+  /// How many different ends a run of some settings has over numbers of ranks and threads and sizes of passes: the bits of
+  /// its weights and its test scores. Moments are sharded over more than two ranks.
+  static func countEnds(
+    _ settings: [String], over plans: [(ranks: Int, threads: Int, tokensPerPass: Int)]
+  ) throws -> Int {
+    struct End: Hashable {
+      var weights: String
+      var scores: [[String: Double]]
+    }
+    let small = try SmallRun()
+    defer { small.remove() }
+    var ends: Set<End> = []
+    for (ranks, threads, tokens) in plans {
+      let configuration = try small.configuration(
+        "run-\(ranks)-\(threads)-\(tokens)",
+        settings + [
+          "full_determinism=true", "shard_optimizer=\(ranks > 2)", "max_tokens_per_pass=\(tokens)",
+        ])
+      let results = try ThreadGroup.run(ranks: ranks) { communicator in
+        try execute(configuration, over: communicator, threads: threads)
+      }
+      for result in results {
+        let stage = try #require(result?.first)
+        ends.insert(End(weights: stage.weightHash, scores: stage.test.map(\.values)))
+      }
+    }
+    return ends.count
   }
 }
 
