@@ -109,6 +109,35 @@ import Training
   }
 
   /// Both kinds of models of the program: of bytes under a chain, of pieces under softmax.
+  /// What lies under the name of an unfinished lane may be anything.
+  @Test func aLaneThatCannotBeIsALine() throws {
+    let folder = try Self.folder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let chain = SmallChain(seed: 6)
+    let sentences = chain.sentences((0..<19).map { [$0 % 4, ($0 + 1) % 3, $0 % 2] })
+    var settings = FisherEstimate.Settings()
+    settings.samples = 7
+    settings.turn = .zero
+    let path = folder + "/f.safetensors"
+    #expect(
+      try Self.write(chain, sentences, settings, to: path, stopAfter: 12) == .preemption)
+    let lanes = path + ".lanes"
+    let lane = try #require(try FileManager.default.contentsOfDirectory(atPath: lanes).first)
+    var bytes = try Data(contentsOf: URL(filePath: lanes + "/" + lane))
+    let place = try #require(bytes.range(of: Data("\"done\":\"1".utf8)))
+    // Two digits, and a negative number in their place.
+    let digits = place.upperBound - 1..<place.upperBound + 1
+    #expect(Int(String(decoding: bytes[digits], as: UTF8.self)) ?? 0 >= 10)
+    bytes.replaceSubrange(digits, with: Data("-1".utf8))
+    try bytes.write(to: URL(filePath: lanes + "/" + lane))
+    do {
+      try Self.write(chain, sentences, settings, to: path)
+      Issue.record("a lane of −1 samples was taken")
+    } catch let error as RunError {
+      #expect(error.message.contains("is there"))
+    }
+  }
+
   @Test func modelsOfTheProgramHaveOne() throws {
     let small = try SmallRun(sentences: 12)
     defer { small.remove() }

@@ -239,7 +239,7 @@ public struct FisherEstimate {
       guard FileManager.default.fileExists(atPath: path) else { return }
       let file = try SafetensorsFile(path)
       guard file.metadata["identity"] == identity,
-        let done = file.metadata["done"].flatMap(Int.init)
+        let done = file.metadata["done"].flatMap(Int.init), done >= 0
       else { throw inTheWay(path) }
       self.done = done
       var span = squares.sums.mutableSpan

@@ -6,14 +6,15 @@ public import Files
 public import Model
 public import Tensors
 
-/// Entities as starts, lengths and types that a decoder says of windows of bytes, without tokenizer and pretrained weights.
+/// Entities as starts, lengths and types that a decoder writes for windows of bytes, without tokenizer and pretrained weights.
 ///
 /// Gillick, Brunk, Vinyals and Subramanya, "Multilingual Language Processing From Bytes", NAACL 2016, as in Mueller, Andrews
 /// and Dredze, "Sources of Transfer in Multilingual Named Entity Recognition", ACL 2020. Defaults are the latter's.
 public struct ByteToSpanTask: TrainingTask {
   public static let schema = TaskSchema(
     name: "byte-to-span",
-    summary: "Entities of windows of bytes, said by an LSTM that follows one over the bytes.",
+    summary:
+      "Entities from windows of bytes: one LSTM reads a window, another writes its entities.",
     options: ByteToSpanOptions.self, makes: [.model], metrics: [TagScores.metric], takes: [.train],
     languageKeys: ["max_sentences"])
 

@@ -1,7 +1,7 @@
 public import Configuration
 public import Corpus
 
-/// What the best labels of a sentence's bytes are the highest sum of.
+/// What decoding adds up over the bytes of a sentence; the labels with the highest sum win.
 public enum ByteScores: String, ConfigChoice, CaseIterable, Sendable, Codable {
   case logProbabilities = "log_probabilities"
   /// As the paper's released code adds them.
@@ -43,7 +43,7 @@ public struct CharNEROptions: UnitOptions {
     ),
     TaskKey(
       "decode_by", \.decodeBy,
-      "What a sentence's best labels have the highest sum of, over its bytes."),
+      "What decoding adds up over the bytes of a sentence; the highest sum wins."),
     TaskKey("columns", \.columns, "Columns of CoNLL files."),
   ]
 }
